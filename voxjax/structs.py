@@ -1,0 +1,100 @@
+"""The data that the rooms hand each other: frozen, typed, every axis named.
+
+Notation. `...` stands for any leading axes. World frame: z up, the scene around the origin, lengths in
+scene units (the training cameras stand at distance 4). Images are `[height, width, ...]`, row 0 at the top,
+colours linear in [0, 1]. All arrays are float32 unless a line says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+from flax import struct
+
+Array = jax.Array
+
+
+@struct.dataclass
+class Rays:
+    """Straight rays.
+
+    Attributes:
+      origins: [..., 3], world frame, scene units.
+      directions: [..., 3], world frame, unit length.
+    """
+
+    origins: Array
+    directions: Array
+
+
+@struct.dataclass
+class Samples:
+    """Points at which a field is asked for density and colour.
+
+    Attributes:
+      positions: [..., 3], world frame, scene units.
+      interval: [...] or [], length of ray that a sample stands for, in the unit of 1 / density, so that
+        alpha = 1 - exp(-density * interval).
+    """
+
+    positions: Array
+    interval: Array
+
+
+@struct.dataclass
+class VoxelGrid:
+    """A baked voxel field: raw values on vertices; the outermost vertices lie exactly on the box faces.
+
+    Attributes:
+      values: [x, y, z, 4], raw density (before shift and softplus) and raw red, green, blue (before sigmoid).
+      density_shift: [], added to the interpolated raw density before the softplus.
+      occupancy: [x, y, z] bool, False where a vertex was switched off; a sample whose nearest vertex is off
+        has zero density.
+      lower: [3], smallest corner of the box, world frame.
+      upper: [3], largest corner of the box, world frame.
+    """
+
+    values: Array
+    density_shift: Array
+    occupancy: Array
+    lower: Array
+    upper: Array
+
+
+@struct.dataclass
+class Rendering:
+    """What compositing along rays returns.
+
+    Attributes:
+      colour: [..., 3], sum of weight * colour; premultiplied, no background added.
+      transmittance: [...], share of the background that shines through, in [0, 1].
+      depth: [...], sum of weight * distance from the ray origin; divide by 1 - transmittance for the mean.
+      overflow: [] int32, samples that did not fit the fixed capacity and were left out (0 when all is well).
+    """
+
+    colour: Array
+    transmittance: Array
+    depth: Array
+    overflow: Array
+
+
+@struct.dataclass
+class TrainState:
+    """Everything that a resumed run needs.
+
+    Attributes:
+      step: [] int32, optimisation steps finished.
+      params: parameters of the field (`{"params": ...}` of the linen module without the outer key).
+      opt_state: optax state for `params`.
+      occupancy: [x, y, z] bool vertex mask of voxel fields.
+      skipped: [] int32, steps skipped so far because the loss or a gradient was not finite.
+      skipped_in_row: [] int32, how many of the latest steps were skipped without a good one between.
+    """
+
+    step: Array
+    params: Any
+    opt_state: Any
+    occupancy: Array
+    skipped: Array
+    skipped_in_row: Array
