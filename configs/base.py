@@ -1,0 +1,144 @@
+"""Every key of a run with its unit, its default and where the default comes from.
+
+The other files in this folder state only differences. Any key can be set on the command line:
+`--config.loss.kl=0.1`. Sources: "paper" is "Understanding Pure CLIP Guidance for Voxel Grid NeRF Models"
+(arXiv 2209.15172), "code" its released code, "Dream Fields" is arXiv 2112.01455, "ours" a choice made here.
+
+Fractions. A point in time is stored as a fraction of `steps`, so that another `steps` moves all of them; the
+paper's own step numbers (`_AT / 15000`) come out exactly at 15000 steps. Cadences that only write files
+(`log`, `checkpoint`, `preview`) are plain step counts.
+"""
+
+from ml_collections import ConfigDict
+
+_OF = 15000  # the paper's number of iterations, to which its step numbers refer
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """Returns all keys with the paper's defaults (Vox_Exp, 224 x 224 px, 15,000 steps)."""
+    if variant:
+        raise ValueError(f"configs/base.py has no variant {variant!r}; leave it away")
+    c = ConfigDict()
+    c.prompt = ""  # what to make; required
+    c.seed = 0  # base key of every random draw (ours)
+    c.steps = _OF  # optimisation steps (paper)
+    c.cache_dir = "auto"  # jax's compilation cache: "auto" = ~/.cache/voxjax, "" = none, or a folder (ours)
+
+    c.field = _field()
+    c.cameras = _cameras()
+    c.progressive = _progressive()
+    c.augment = _augment()
+    c.clip = _clip()
+    c.loss = _loss()
+    c.optimiser = _optimiser()
+
+    c.log = ConfigDict()
+    c.log.every = 50  # steps between fetches of the metrics; in between the device is never waited for (ours)
+    c.log.warn_after = 500  # steps of an empty or full scene before a warning in words (ours)
+    c.checkpoint = ConfigDict()
+    c.checkpoint.every = 1000  # steps between checkpoints (ours)
+    c.checkpoint.keep = 3  # checkpoints kept, the latest ones (ours)
+    c.output = ConfigDict()
+    c.output.preview_every = 1000  # steps between preview images; 0 = only at the end (ours)
+    c.output.preview_width_px = 128  # width of one picture in preview.png (ours)
+    c.output.eval_width_px = 512  # width of eval.png (ours; the view itself: Dream Fields)
+    c.output.turntable_width_px = 512  # width of the turntables (code)
+    c.output.turntable_frames = 40  # azimuths of the turntables (code)
+    c.output.turntable_fps = 15  # pictures per second of the turntables (ours)
+    return c
+
+
+def _field() -> ConfigDict:
+    f = ConfigDict()
+    f.name = "vox_exp"  # which field: vox_exp
+    f.side = 140  # cube root of the final number of voxels: 140^3 (paper)
+    f.alpha_init = 1e-6  # opacity of one voxel length at the start, sets the density shift (paper)
+    f.learn_shift = True  # density shift is trained (paper's text; False = code)
+    f.box = "frustum"  # "frustum": the region that all training cameras see (code); "cube": half_width (ours)
+    f.half_width = 1.2  # scene units, half the side of the box when box is "cube" (ours)
+    f.step_size_voxels = 0.5  # voxels between samples on a ray (paper)
+    return f
+
+
+def _cameras() -> ConfigDict:
+    c = ConfigDict()
+    c.width_px = 224  # width and height of a training render (paper: 168 with 10k steps, 224 with 15k)
+    c.views_per_step = 1  # camera views per step (paper)
+    c.azimuth_deg = (0.0, 360.0)  # degrees, uniform (paper)
+    c.elevation_deg = (30.0, 30.0)  # degrees above the horizon, uniform between the two (paper: fixed)
+    c.radius = 4.0  # scene units from the origin; near and far are radius -/+ sqrt(3) (paper)
+    c.focal_multiplier = 1.0  # times the Blender camera's focal length (code; Dream Fields trains with 1.2)
+    return c
+
+
+def _progressive() -> ConfigDict:
+    p = ConfigDict()
+    # Fractions of steps at which the number of voxels doubles; the start is final / 2^len (paper, section 4).
+    p.boundaries = (5000 / _OF, 7000 / _OF, 9000 / _OF, 11000 / _OF)
+    p.density_drop = 0.0  # subtracted from the raw density at each rescaling (paper's text; 1.0 = code)
+    p.occupancy_every = 1000 / _OF  # fraction of steps between occupancy tests; 0 = never (code)
+    p.occupancy_offset = 500 / _OF  # fraction of steps before the first of them (code)
+    p.occupancy_threshold = 1e-7  # alpha at or below which a vertex is switched off for good (code)
+    return p
+
+
+def _augment() -> ConfigDict:
+    a = ConfigDict()
+    a.diff = True  # DiffAug: colour, translation, cutout (paper)
+    a.back = True  # BackAug: random backgrounds (paper, Dream Fields)
+    a.persp = True  # PerspAug: random perspective (paper: on for Vox_Exp)
+    a.crop = True  # random crop before the resize to CLIP's resolution (code)
+    a.n_diff = 8  # DiffAug draws per view (paper: 8 x 8 = 64 images)
+    a.n_back = 8  # backgrounds per DiffAug draw (paper)
+    a.crop_px = 16  # pixels by which the crop is smaller than the image (code)
+    a.background = 1.0  # grey level of the background when back is False: 1 = white (ours)
+    a.move_transmittance = (
+        True  # geometric DiffAug moves colour and transmittance alike (paper; False = code)
+    )
+    a.batch_resize = False  # one resize per batch in DiffAug, ratio 0.8 to 1.2 (paper: none; True = code)
+    a.shared_background = False  # one blur and one FFT draw per step for all images (paper: no; True = code)
+    return a
+
+
+def _clip() -> ConfigDict:
+    c = ConfigDict()
+    c.model = "ViT-B/16"  # short name, hub name, folder in transformers layout, or "pocket" (paper: several)
+    c.dtype = "auto"  # compute type: "auto" = bfloat16 on GPU and float32 on CPU, or either name (ours)
+    c.objective = "cosine"  # "cosine" (paper) or "contrastive": softmax against `negatives` (ours)
+    c.negatives = ()  # captions that the images must not match, for the contrastive objective (ours)
+    c.scale = 30.0  # factor on the cosines inside the contrastive softmax (ours)
+    c.second_model = ""  # a second guiding CLIP; "" = none (paper: ViT-L/14 in the ensembles)
+    c.second_start = 5000 / _OF  # fraction of steps from which the second model guides (paper)
+    return c
+
+
+def _loss() -> ConfigDict:
+    w = ConfigDict()
+    w.clip = 1.0  # weight of the CLIP term (paper, Eq. 7)
+    w.second_clip = 0.5  # weight of the second CLIP (paper, Eq. 7)
+    w.transmittance = 0.5  # weight of -min(tau, mean transmittance) (paper, Dream Fields)
+    # The opacity target falls exponentially from the first to the second; tau = 1 - target.
+    w.opacity_start = 0.5  # opacity target at step 0 (Dream Fields)
+    w.opacity_end = 0.1  # opacity target after the annealing (Dream Fields)
+    w.opacity_anneal = 500 / _OF  # fraction of steps the annealing takes (Dream Fields: 500 steps)
+    w.kl = 0.05  # weight of the sphere prior (paper: Vox_Exp 0.05, Vox_Imp 0.2)
+    w.kl_radius = 1.0  # scene units, radius of the prior's sphere (paper)
+    w.kl_window = (0.0, 8000 / _OF)  # fractions of steps between which it is on (paper)
+    w.tv = 0.1  # weight of total variation (paper: Vox_Exp 0.1, Vox_Imp 0.2)
+    w.tv_window = (5000 / _OF, 13000 / _OF)  # fractions of steps between which it is on (paper)
+    w.entropy = 0.01  # weight of the background entropy (code)
+    return w
+
+
+def _optimiser() -> ConfigDict:
+    o = ConfigDict()
+    o.rate_density = 0.1  # Adam's rate of the raw density grid (paper)
+    o.rate_colour = 0.1  # Adam's rate of the raw colour grid (paper)
+    o.rate_shift = 0.1  # Adam's rate of the density shift (ours; the paper gives none)
+    o.rate_network = 5e-3  # Adam's rate of MLP weights (paper: Vox_Imp)
+    o.beta1 = 0.9  # (code)
+    o.beta2 = 0.99  # (code)
+    o.eps = 1e-8  # (code)
+    o.tenfold_decay = 20000 / _OF  # fraction of steps in which the rates fall tenfold (code); 0 = constant
+    o.max_bad_steps = 20  # non-finite steps in a row that stop the run (ours)
+    return o

@@ -1,0 +1,226 @@
+"""Loading a config: `path.py:variant`, overrides from the command line, JSON, and the workdir it implies.
+
+A config file is a Python program with `get_config(variant)` that returns an `ml_collections.ConfigDict`.
+Its keys and their types are fixed by that program; an override can change a value, never a type or a name.
+Every mistake ends in a `UserError` of one line: the key, the value, and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from voxjax.errors import UserError
+from voxjax.validation import check
+
+_PREFIX = "--config."
+
+
+def load(spec: str, overrides: Sequence[tuple[str, str]] = ()) -> ConfigDict:
+    """Loads a config file, applies overrides, and validates the result.
+
+    Args:
+      spec: path of the config file, optionally followed by `:variant`.
+      overrides: pairs of dotted key and value as typed.
+
+    Returns:
+      A locked ConfigDict whose every value is sound.
+
+    Raises:
+      UserError: no such file or variant, an unknown key, or a value of the wrong type or out of range.
+    """
+    config = _run_file(*split_spec(spec))
+    for key, text in overrides:
+        set_value(config, key, text)
+    check(config)
+    return config.lock()
+
+
+def split_spec(spec: str) -> tuple[Path, str | None]:
+    """Splits `path.py:variant`; the variant is None when the colon is absent."""
+    match = re.fullmatch(r"(.*\.py)(?::(.*))?", spec)
+    if not match:
+        raise UserError(f"--config={spec}: not a config file; write a path such as configs/vox_exp.py:low")
+    return Path(match[1]), match[2]
+
+
+def _run_file(path: Path, variant: str | None) -> ConfigDict:
+    if not path.is_file():
+        raise UserError(
+            f"--config={path}: no such file; those that ship are {', '.join(_shipped()) or 'none'}"
+        )
+    # `from configs import base` has to work from any folder, so both roots join the search path meanwhile.
+    roots = [str(path.resolve().parent.parent), str(Path(__file__).resolve().parent.parent)]
+    sys.path[:0] = roots
+    try:
+        module_spec = importlib.util.spec_from_file_location(f"_voxjax_config_{path.stem}", path)
+        assert module_spec is not None and module_spec.loader is not None
+        module = importlib.util.module_from_spec(module_spec)
+        module_spec.loader.exec_module(module)
+        if not callable(getattr(module, "get_config", None)):
+            raise UserError(f"--config={path}: the file has no get_config function; see configs/base.py")
+        if variant is not None and not inspect.signature(module.get_config).parameters:
+            raise UserError(f"--config={path}:{variant}: this config has no variants; leave :{variant} away")
+        config = module.get_config() if variant is None else module.get_config(variant)
+    except ValueError as error:
+        raise UserError(f"--config={path}{':' + variant if variant else ''}: {error}") from error
+    except (ImportError, SyntaxError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"--config={path}: cannot run it: {' '.join(str(error).split())}") from error
+    finally:
+        for root in roots:
+            sys.path.remove(root)
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"--config={path}: get_config must return a ConfigDict, not {type(config).__name__}")
+    return config
+
+
+def _shipped() -> list[str]:
+    folder = Path(__file__).resolve().parent.parent / "configs"
+    return sorted(f"configs/{p.name}" for p in folder.glob("*.py") if p.stem not in ("__init__", "base"))
+
+
+def take_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Reads `--config.key=value` and `--config.key value` from what the flag parser did not know.
+
+    Returns:
+      Pairs of dotted key and value as typed, in order.
+
+    Raises:
+      UserError: an argument that is not of this form.
+    """
+    pairs, rest = [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith(_PREFIX):
+            hint = difflib.get_close_matches(argument.split("=")[0], ["--config", "--workdir"], 1, 0.6)
+            advice = (
+                f"did you mean {hint[0]}?" if hint else "flags are --config, --workdir, --config.key=value"
+            )
+            raise UserError(f"unknown argument {argument}; {advice}")
+        key, equals, value = argument[len(_PREFIX) :].partition("=")
+        if not equals:
+            if not rest:
+                raise UserError(f"{argument} has no value; write {argument}=value")
+            value = rest.pop(0)
+        pairs.append((key, value))
+    return pairs
+
+
+def flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every leaf as (dotted key, value)."""
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def set_value(config: ConfigDict, key: str, text: str) -> None:
+    """Sets one leaf from typed text, converted to the type of the value that it replaces.
+
+    Raises:
+      UserError: `key` is no leaf of `config`, or `text` does not fit its type.
+    """
+    known = dict(flatten(config))
+    if key not in known:
+        inside = [name for name in known if name.startswith(key + ".")]
+        if inside:
+            raise UserError(f"--config.{key}={text}: this is a group; set one of {', '.join(inside)}")
+        raise UserError(f"--config.{key}={text}: no such key; {_closest(key, list(known))}")
+    value = _convert(text, known[key])
+    if value is None:
+        raise UserError(f"--config.{key}={text}: not {_kind(known[key])}; the default is {known[key]!r}")
+    *groups, leaf = key.split(".")
+    for group in groups:
+        config = config[group]
+    config[leaf] = value
+
+
+def _closest(key: str, known: list[str]) -> str:
+    by_leaf = [name for name in known if name.split(".")[-1] == key.split(".")[-1]]
+    near = by_leaf or difflib.get_close_matches(key, known, 1, 0.5)
+    if not near:
+        leaves = {name.split(".")[-1]: name for name in known}
+        near = [leaves[leaf] for leaf in difflib.get_close_matches(key.split(".")[-1], list(leaves), 1, 0.5)]
+    return f"did you mean --config.{near[0]}?" if near else "configs/base.py lists them all"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, tuple):
+        item = "texts" if not value or isinstance(value[0], str) else "numbers"
+        return f"a tuple of {item} such as {value!r}" if value else "a tuple such as (1.0,) or ('a text',)"
+    names = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+    return names[type(value)]
+
+
+def _convert(text: str, old: Any) -> Any:
+    """Returns `text` as the type of `old`, or None where it does not fit."""
+    if isinstance(old, str):
+        return text
+    if isinstance(old, bool):
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
+    try:
+        if isinstance(old, int):
+            return int(text)
+        if isinstance(old, float):
+            return float(text)
+        items = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    if not isinstance(items, (tuple, list)):
+        return None
+    if all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items):
+        return tuple(float(item) for item in items) if not old or isinstance(old[0], float) else None
+    return (
+        tuple(items)
+        if all(isinstance(item, str) for item in items) and not (old and isinstance(old[0], float))
+        else None
+    )
+
+
+def to_json(config: ConfigDict) -> str:
+    """Returns the config as indented JSON with sorted keys."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ConfigDict:
+    """Returns the ConfigDict that `to_json` wrote; JSON's lists become the tuples they were."""
+
+    def tuples(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: tuples(item) for key, item in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return ConfigDict(tuples(json.loads(text))).lock()
+
+
+def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
+    """Returns `key: old -> new` for each leaf that differs or exists on one side only."""
+    a, b = dict(flatten(old)), dict(flatten(new))
+    names = sorted(a.keys() | b.keys())
+    return [
+        f"{name}: {a.get(name, '(none)')!r} -> {b.get(name, '(none)')!r}"
+        for name in names
+        if a.get(name, "(none)") != b.get(name, "(none)")
+    ]
+
+
+def slug(prompt: str) -> str:
+    """Returns `prompt` as a folder name: lower case, dashes, at most 60 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].strip("-") or "unnamed"
+
+
+def default_workdir(spec: str, prompt: str) -> Path:
+    """Returns `runs/<config>[-variant]/<prompt>`, where a run goes when --workdir is left away."""
+    path, variant = split_spec(spec)
+    return Path("runs") / (path.stem + (f"-{variant}" if variant else "")) / slug(prompt)
