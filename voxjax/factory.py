@@ -1,0 +1,76 @@
+"""From config to objects. ConfigDict stops here: what these functions return holds plain numbers only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from voxjax import cameras
+from voxjax.errors import UserError
+from voxjax.fields import make_field
+from voxjax.progressive import Plan, Stage
+from voxjax.schedules import steps_from_fraction
+
+
+def make_box(config: ConfigDict) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Returns (lower, upper), the corners of the grid's box in scene units."""
+    if config.field.box == "cube":
+        half = config.field.half_width
+        return (-half, -half, -half), (half, half, half)
+    width = config.cameras.width_px
+    lowest, highest = config.cameras.elevation_deg
+    boxes = [
+        cameras.frustum_box(
+            elevation_deg=elevation,
+            radius=config.cameras.radius,
+            width_px=width,
+            height_px=width,
+            focal=cameras.focal_px(width, multiplier=config.cameras.focal_multiplier),
+        )
+        for elevation in {lowest, highest}
+    ]
+    lower = tuple(max(float(box[0][axis]) for box in boxes) for axis in range(3))
+    upper = tuple(min(float(box[1][axis]) for box in boxes) for axis in range(3))
+    if any(low >= high for low, high in zip(lower, upper, strict=True)):
+        raise UserError(
+            "--config.field.box=frustum: the cameras share no region; use --config.field.box=cube"
+        )
+    return lower, upper  # type: ignore[return-value]
+
+
+def make_plan(config: ConfigDict) -> Plan:
+    """Returns when which grid is trained, with the fractions of the config turned into steps."""
+    lower, upper = make_box(config)
+    p = config.progressive
+    every = steps_from_fraction(p.occupancy_every, config.steps)
+    return Plan(
+        lower=lower,
+        upper=upper,
+        n_voxels=config.field.side**3,
+        boundaries=tuple(steps_from_fraction(f, config.steps) for f in p.boundaries),
+        step_size_voxels=config.field.step_size_voxels,
+        occupancy_every=max(every, 1) if p.occupancy_every > 0 else 0,
+        occupancy_offset=steps_from_fraction(p.occupancy_offset, config.steps),
+        occupancy_threshold=p.occupancy_threshold,
+        density_drop=p.density_drop,
+    )
+
+
+def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage) -> Any:
+    """Returns the field (a linen module) at one grid size.
+
+    Raises:
+      UserError: unknown field name.
+    """
+    try:
+        return make_field(
+            config.field.name,
+            shape=stage.shape,
+            lower=plan.lower,
+            upper=plan.upper,
+            alpha_init=config.field.alpha_init,
+            learn_shift=config.field.learn_shift,
+        )
+    except ValueError as error:
+        raise UserError(f"--config.field.name={config.field.name}: {error}") from error

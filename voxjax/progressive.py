@@ -1,0 +1,154 @@
+"""Progressive scaling: which grid belongs to which step, and what happens when it changes.
+
+Notation. A grid has (nx, ny, nz) vertices in the box [lower, upper], world frame. `ratio` is the current over
+the final voxel size, at least 1; a sample stands for `step_size_voxels * ratio` units of 1 / density, so
+that one raw density means the same opacity per final voxel at every scale (REFERENCE: the paper's post-activation).
+A *transition* belongs to the state before step i: a rescaling, or a test that switches empty vertices off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from voxjax.fields import grid
+from voxjax.schedules import resolution_at
+from voxjax.structs import Array, TrainState, VoxelGrid
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One grid size.
+
+    Attributes:
+      shape: (nx, ny, nz) vertices.
+      ratio: current over final voxel size, at least 1.
+      step_size: distance between samples on a ray, scene units.
+      interval: what a sample stands for, in the unit of 1 / density.
+    """
+
+    shape: tuple[int, int, int]
+    ratio: float
+    step_size: float
+    interval: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When the grid changes; all steps are whole numbers.
+
+    Attributes:
+      lower: smallest corner of the box, scene units.
+      upper: largest corner of the box.
+      n_voxels: final number of voxels.
+      boundaries: steps before which the number of voxels doubles.
+      step_size_voxels: voxels between samples.
+      occupancy_every: steps between occupancy tests; 0 for none.
+      occupancy_offset: step of the first test.
+      occupancy_threshold: alpha at or below which a vertex goes.
+      density_drop: subtracted from the raw density at a rescaling.
+    """
+
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+    n_voxels: int
+    boundaries: tuple[int, ...]
+    step_size_voxels: float
+    occupancy_every: int
+    occupancy_offset: int
+    occupancy_threshold: float
+    density_drop: float
+
+    def stage_at(self, step: int) -> Stage:
+        """Returns the grid that step `step` (0-based) works on."""
+        n_voxels = resolution_at(step, final_voxels=self.n_voxels, boundaries=self.boundaries)
+        size = grid.voxel_size(self.lower, self.upper, n_voxels)
+        ratio = float(size / grid.voxel_size(self.lower, self.upper, self.n_voxels))
+        return Stage(
+            shape=grid.grid_resolution(self.lower, self.upper, n_voxels),
+            ratio=ratio,
+            step_size=float(self.step_size_voxels * size),
+            interval=float(self.step_size_voxels * ratio),
+        )
+
+    def saved_stage(self, step: int) -> Stage:
+        """Returns the grid in a checkpoint after `step` steps, whose own transition is still to come."""
+        return self.stage_at(max(step - 1, 0))
+
+    def rescales_before(self, step: int) -> bool:
+        """Whether the grid changes between step `step - 1` and step `step`."""
+        return step > 0 and self.stage_at(step).shape != self.stage_at(step - 1).shape
+
+    def tests_before(self, step: int) -> bool:
+        """Whether empty vertices are switched off before step `step`."""
+        if self.occupancy_every <= 0 or step <= 0:
+            return False
+        return step >= self.occupancy_offset and (step - self.occupancy_offset) % self.occupancy_every == 0
+
+
+def transition(
+    state: TrainState,
+    *,
+    plan: Plan,
+    bake: Callable[[Stage, Any, Array], VoxelGrid],
+    init_optimiser: Callable[[Any], Any],
+) -> tuple[TrainState, bool]:
+    """Makes the state ready for its next step.
+
+    Args:
+      state: a state after `state.step` steps.
+      plan: when what happens.
+      bake: `(stage, params, occupancy [x, y, z]) -> scene` of the field at that stage.
+      init_optimiser: `params -> opt_state`; at a rescaling the optimiser starts afresh, its rate included.
+
+    Returns:
+      The state, and whether anything changed.
+    """
+    step = int(state.step)
+    if plan.rescales_before(step):
+        return _rescale(state, plan=plan, bake=bake, init_optimiser=init_optimiser), True
+    if plan.tests_before(step):
+        stage = plan.stage_at(step)
+        alive = _alive(bake(stage, state.params, state.occupancy), stage.ratio, plan.occupancy_threshold)
+        return state.replace(occupancy=state.occupancy & alive), True
+    return state, False
+
+
+def _rescale(
+    state: TrainState,
+    *,
+    plan: Plan,
+    bake: Callable[[Stage, Any, Array], VoxelGrid],
+    init_optimiser: Callable[[Any], Any],
+) -> TrainState:
+    stage = plan.stage_at(int(state.step))
+    params = dict(state.params)
+    if "grid" in params:
+        params["grid"] = _resize(params["grid"], new_shape=stage.shape, density_drop=plan.density_drop)
+    positions = grid.vertex_positions(plan.lower, plan.upper, stage.shape)
+    occupancy = grid.nearest_occupied(
+        state.occupancy, positions.reshape(-1, 3), jnp.asarray(plan.lower), jnp.asarray(plan.upper)
+    ).reshape(stage.shape)
+    chex.assert_shape(occupancy, stage.shape)
+    alive = _alive(bake(stage, params, occupancy), stage.ratio, plan.occupancy_threshold)
+    return state.replace(params=params, opt_state=init_optimiser(params), occupancy=occupancy & alive)
+
+
+@partial(jax.jit, static_argnames=("new_shape", "density_drop"))
+def _resize(values: Array, *, new_shape: tuple[int, int, int], density_drop: float) -> Array:
+    values = grid.resize(values, new_shape)
+    chex.assert_shape(values, (*new_shape, 4))
+    return values.at[..., 0].add(-density_drop)
+
+
+@jax.jit
+def _alive(scene: VoxelGrid, ratio: float, threshold: float) -> Array:
+    density = jax.nn.softplus(scene.values[..., 0] + scene.density_shift)
+    alpha = jnp.where(scene.occupancy, -jnp.expm1(-density * ratio), 0.0)
+    return grid.occupied_vertices(alpha, threshold)

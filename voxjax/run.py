@@ -1,0 +1,92 @@
+"""A run on disk, opened for looking at it: pictures, evaluation and export start here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from voxjax.checkpoint import Checkpoints, to_state
+from voxjax.config import from_json
+from voxjax.errors import UserError
+from voxjax.factory import make_plan, make_stage_field
+from voxjax.progressive import Plan, Stage
+from voxjax.structs import TrainState
+
+CONFIG, CHECKPOINTS, METRICS = "config.json", "checkpoints", "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A scene with everything that rendering it needs.
+
+    Attributes:
+      workdir: the run's folder.
+      config: its config.
+      step: optimisation steps behind the scene.
+      scene: what the field baked: a VoxelGrid for voxel fields.
+      query: `(scene, samples) -> (density, colour)`.
+      plan: the box (`lower`, `upper`) and the schedule of the grid.
+      stage: the scene's grid: `shape`, `step_size` (scene units), `interval` of a sample.
+      state: the stored training state; without the optimiser's moments when read by `load_run`.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    step: int
+    scene: Any
+    query: Callable[..., Any]
+    plan: Plan
+    stage: Stage
+    state: TrainState
+
+    @property
+    def prompt(self) -> str:
+        """The text that the object was made from."""
+        return self.config.prompt
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.config.steps
+
+
+def open_run(workdir: str | Path, config: ConfigDict, state: TrainState) -> Run:
+    """Returns the Run of a state in memory, taken right after a step."""
+    step = int(state.step)
+    plan = make_plan(config)
+    stage = plan.saved_stage(step)
+    field = make_stage_field(config, plan, stage)
+    scene = field.apply({"params": state.params}, state.occupancy, method="bake")
+    return Run(Path(workdir), config, step, scene, field.query, plan, stage, state)
+
+
+def read_config(workdir: str | Path) -> ConfigDict:
+    """Reads the config of a run.
+
+    Raises:
+      UserError: the folder is not the workdir of a run.
+    """
+    path = Path(workdir) / CONFIG
+    try:
+        return from_json(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{workdir}: not the workdir of a run, it holds no {CONFIG}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a config: {error}") from error
+
+
+def load_run(workdir: str | Path) -> Run:
+    """Opens the latest sound checkpoint of a run; needs no guidance model.
+
+    Raises:
+      UserError: the folder is not the workdir of a run, or has no sound checkpoint yet.
+    """
+    config = read_config(workdir)
+    tree = Checkpoints(Path(workdir) / CHECKPOINTS).restore_latest()
+    if tree is None:
+        raise UserError(f"{workdir}: no complete checkpoint yet; let the run get to its first one")
+    return open_run(workdir, config, to_state(tree, opt_state=None))
