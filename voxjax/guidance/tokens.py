@@ -1,0 +1,90 @@
+"""From prompts to token ids, by the tokenizer files of the checkpoint.
+
+Notation: p prompts, l tokens (the text length of the model, start and end tokens included).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxjax.errors import UserError
+
+VOCABULARY = "vocabulary.json"
+
+
+def check_words(prompts: Sequence[str], folder: Path) -> None:
+    """Holds the prompts against `vocabulary.json` (`{"words": [...]}`), if the folder has one.
+
+    A small model maps words that it never saw to nothing in particular; better to say so than to guide
+    towards noise. Case and punctuation are ignored.
+
+    Raises:
+      UserError: naming the unknown words and listing the known ones.
+    """
+    file = folder / VOCABULARY
+    if not file.is_file():
+        return
+    known = json.loads(file.read_text(encoding="utf-8"))["words"]
+    used = {word: None for prompt in prompts for word in re.findall(r"[^\W_]+", prompt.lower())}
+    unknown = [word for word in used if word not in known]
+    if unknown:
+        raise UserError(
+            f"this CLIP does not know {', '.join(map(repr, unknown))}; the words it knows: {', '.join(known)}"
+        )
+
+
+def tokenise(
+    prompts: Sequence[str], tokenizer: Any, *, max_tokens: int, eos_token_id: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of each prompt, and where its text embedding is read.
+
+    Args:
+      prompts: p texts.
+      tokenizer: a `tokenizers.Tokenizer` that adds the start and end tokens itself.
+      max_tokens: l, the model's limit, start and end tokens included.
+      eos_token_id: of the model's config. 2 marks configs written before transformers knew the true
+        number: there the embedding is read at the token with the highest id.
+
+    Returns:
+      ids [p, l] int32, filled up with the end token (which, being behind the end, is never seen by what
+      is read), and the position of the end token [p] int32.
+
+    Raises:
+      UserError: an empty prompt, one over the limit, one with an unknown token, or a tokenizer that does
+        not go with the config.
+    """
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    ids = np.zeros((len(prompts), max_tokens), np.int32)
+    ends = np.zeros(len(prompts), np.int32)
+    for row, prompt in enumerate(prompts):
+        encoding = tokenizer.encode(prompt)
+        tokens = encoding.ids
+        if len(tokens) <= 2:
+            raise UserError(f"the prompt {prompt!r} is empty")
+        if len(tokens) > max_tokens:
+            raise UserError(
+                f"the prompt has {len(tokens)} tokens, start and end included, and this CLIP takes"
+                f" {max_tokens}: {prompt!r}"
+            )
+        strange = [i for i in range(1, len(tokens) - 1) if encoding.tokens[i] == unknown]
+        if strange:
+            start, stop = encoding.offsets[strange[0]]
+            raise UserError(f"this CLIP has no token for {prompt[start:stop]!r} in the prompt {prompt!r}")
+        ids[row] = tokens[-1]
+        ids[row, : len(tokens)] = tokens
+        ends[row] = len(tokens) - 1
+        pooled = np.argmax(ids[row]) if eos_token_id == 2 else np.argmax(ids[row] == eos_token_id)
+        if pooled != ends[row]:
+            raise UserError(
+                f"the end token of the prompt {prompt!r} is not where the model's config"
+                f" (eos_token_id {eos_token_id}) looks for it: does the tokenizer belong to this checkpoint?"
+            )
+    return ids, ends
