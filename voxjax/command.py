@@ -1,0 +1,70 @@
+"""What the commands share: one-line errors, and a parser that refuses what it does not know."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from voxjax.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are `UserError`s, and which accepts no shortened names."""
+
+    def __init__(self, *, prog: str, description: str):
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the whole usage."""
+        raise UserError(f"{message}; --help lists the flags")
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """A converter for `add_argument(type=...)`: a whole number within bounds.
+
+    Args:
+      low: smallest value allowed.
+      high: largest value allowed.
+
+    Returns:
+      text -> int, which raises argparse.ArgumentTypeError naming the bounds.
+    """
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave the process: 0 when all went well, 2 for the user's mistake, 130 for Ctrl-C.
+
+    Args:
+      main: takes the arguments after the program's name.
+      arguments: by default those of this process.
+
+    Raises:
+      SystemExit: always.
+    """
+    try:
+        main(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"voxjax: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("voxjax: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
