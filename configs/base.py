@@ -22,6 +22,7 @@ def get_config(variant: str = "") -> ConfigDict:
     c.prompt = ""  # what to make; required
     c.seed = 0  # base key of every random draw (ours)
     c.steps = _OF  # optimisation steps (paper)
+    c.devices = 0  # local devices that share a step, each with its own views; 0 = all (ours)
     c.cache_dir = "auto"  # jax's compilation cache: "auto" = ~/.cache/voxjax, "" = none, or a folder (ours)
 
     c.field = _field()
@@ -86,17 +87,28 @@ def _augment() -> ConfigDict:
     a = ConfigDict()
     a.diff = True  # DiffAug: colour, translation, cutout (paper)
     a.back = True  # BackAug: random backgrounds (paper, Dream Fields)
-    a.persp = True  # PerspAug: random perspective (paper: on for Vox_Exp)
+    a.persp = True  # PerspAug: random perspective (paper: on for Vox_Exp, off for Vox_Imp)
     a.crop = True  # random crop before the resize to CLIP's resolution (code)
     a.n_diff = 8  # DiffAug draws per view (paper: 8 x 8 = 64 images)
     a.n_back = 8  # backgrounds per DiffAug draw (paper)
+    a.brightness = 0.5  # largest value added to or taken from every channel (code)
+    a.saturation = (0.0, 2.0)  # factor on the distance from the pixel's mean over channels (code)
+    a.contrast = (0.5, 1.5)  # factor on the distance from the mean of the image (code)
+    a.translation = 0.125  # largest shift, share of each side; 0 = none (code)
+    a.cutout = 0.25  # side of the hole, share of each side; 0 = none (code)
+    a.batch_resize = False  # one random change of size per step in DiffAug (paper's text: none; True = code)
+    a.zoom = (0.8, 1.2)  # its range (code)
+    a.move_transmittance = True  # geometric DiffAug moves opacity with colour (ours; False = code)
+    a.back_probabilities = (1 / 3, 1 / 3, 1 / 3)  # of checkerboard, noise, smooth noise (Dream Fields)
+    a.blur_sd = (0.0, 10.0)  # pixels, standard deviation of the background's blur (Dream Fields)
+    a.blur_reflect = True  # mirrored borders in that blur (code; False = Dream Fields' zeros)
+    a.background = 1.0  # grey level where back is False; 1 = white (ours)
+    a.distortion = 0.6  # strength of the random perspective, share of half a side (paper)
+    a.persp_probability = 1.0  # share of the images with a random perspective (paper)
     a.crop_px = 16  # pixels by which the crop is smaller than the image (code)
-    a.background = 1.0  # grey level of the background when back is False: 1 = white (ours)
-    a.move_transmittance = (
-        True  # geometric DiffAug moves colour and transmittance alike (paper; False = code)
-    )
-    a.batch_resize = False  # one resize per batch in DiffAug, ratio 0.8 to 1.2 (paper: none; True = code)
-    a.shared_background = False  # one blur and one FFT draw per step for all images (paper: no; True = code)
+    a.clip_to_unit = False  # clip the composite to [0, 1] (code: no)
+    a.shared_background_draws = False  # blur and spectrum drawn once per step (paper: no; True = code)
+    a.shared_view_draws = False  # perspective and crop drawn once per step (paper: no; True = code)
     return a
 
 
@@ -107,7 +119,9 @@ def _clip() -> ConfigDict:
     c.objective = "cosine"  # "cosine" (paper) or "contrastive": softmax against `negatives` (ours)
     c.negatives = ()  # captions that the images must not match, for the contrastive objective (ours)
     c.scale = 30.0  # factor on the cosines inside the contrastive softmax (ours)
+    c.path = ""  # folder to read `model` from instead of looking its name up; "" = look up (ours)
     c.second_model = ""  # a second guiding CLIP; "" = none (paper: ViT-L/14 in the ensembles)
+    c.second_path = ""  # as path, for the second model (ours)
     c.second_start = 5000 / _OF  # fraction of steps from which the second model guides (paper)
     return c
 

@@ -2,9 +2,9 @@
 
 A checkpoint is one folder `checkpoints/<step>`; orbax writes it under a temporary name and renames it when it
 is complete, so a kill leaves either the whole checkpoint or none. Beside the arrays lies a checksum of them:
-orbax does not notice every damaged byte, and a run must rather fall back by one checkpoint than train on noise.
-Arrays are stored as plain nested dicts, so that nothing has to know their shapes before reading (the grid
-grows during a run).
+orbax does not notice every damaged byte, and a run should fall back by one checkpoint rather than train on
+noise. Arrays are stored as plain nested dicts, so that nothing has to know their shapes before reading (the
+grid grows during a run).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Checkpoints:
         return sorted(int(p.name) for p in self._folder.iterdir() if re.fullmatch(r"\d+", p.name))
 
     def save(self, state: TrainState) -> None:
-        """Writes `state` under its step and forgets all but the last few; does nothing if it is there already.
+        """Writes `state` under its step and forgets all but the last few; nothing to do if it is there.
 
         Returns after the checkpoint is complete on disk.
         """

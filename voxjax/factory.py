@@ -12,31 +12,31 @@ from voxjax.fields import make_field
 from voxjax.progressive import Plan, Stage
 from voxjax.schedules import steps_from_fraction
 
+Corner = tuple[float, float, float]
 
-def make_box(config: ConfigDict) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Returns (lower, upper), the corners of the grid's box in scene units."""
+
+def make_box(config: ConfigDict) -> tuple[Corner, Corner]:
+    """Returns (lower, upper), the corners of the grid's box in scene units.
+
+    Raises:
+      UserError: the training cameras share no region.
+    """
     if config.field.box == "cube":
         half = config.field.half_width
         return (-half, -half, -half), (half, half, half)
     width = config.cameras.width_px
-    lowest, highest = config.cameras.elevation_deg
-    boxes = [
-        cameras.frustum_box(
-            elevation_deg=elevation,
-            radius=config.cameras.radius,
-            width_px=width,
-            height_px=width,
-            focal=cameras.focal_px(width, multiplier=config.cameras.focal_multiplier),
-        )
-        for elevation in {lowest, highest}
-    ]
-    lower = tuple(max(float(box[0][axis]) for box in boxes) for axis in range(3))
-    upper = tuple(min(float(box[1][axis]) for box in boxes) for axis in range(3))
-    if any(low >= high for low, high in zip(lower, upper, strict=True)):
+    lower, upper = cameras.frustum_box(
+        elevation_deg=config.cameras.elevation_deg,
+        radius=config.cameras.radius,
+        width_px=width,
+        height_px=width,
+        focal=cameras.focal_px(width, multiplier=config.cameras.focal_multiplier),
+    )
+    if not (lower < upper).all():
         raise UserError(
             "--config.field.box=frustum: the cameras share no region; use --config.field.box=cube"
         )
-    return lower, upper  # type: ignore[return-value]
+    return tuple(map(float, lower)), tuple(map(float, upper))  # type: ignore[return-value]
 
 
 def make_plan(config: ConfigDict) -> Plan:
@@ -48,7 +48,8 @@ def make_plan(config: ConfigDict) -> Plan:
         lower=lower,
         upper=upper,
         n_voxels=config.field.side**3,
-        boundaries=tuple(steps_from_fraction(f, config.steps) for f in p.boundaries),
+        # In very short runs boundaries fall on one step, or before the first: then the grid starts finer.
+        boundaries=tuple(sorted({steps_from_fraction(f, config.steps) for f in p.boundaries} - {0})),
         step_size_voxels=config.field.step_size_voxels,
         occupancy_every=max(every, 1) if p.occupancy_every > 0 else 0,
         occupancy_offset=steps_from_fraction(p.occupancy_offset, config.steps),

@@ -1,28 +1,27 @@
 """Progressive scaling: which grid belongs to which step, and what happens when it changes.
 
-Notation. A grid has (nx, ny, nz) vertices in the box [lower, upper], world frame. `ratio` is the current over
-the final voxel size, at least 1; a sample stands for `step_size_voxels * ratio` units of 1 / density, so
-that one raw density means the same opacity per final voxel at every scale (REFERENCE: the paper's post-activation).
+Notation. A grid has (nx, ny, nz) vertices in the box [lower, upper], world frame. `ratio` is the current
+over the final voxel size, at least 1; a sample stands for `step_size_voxels * ratio` units of 1 / density, so
+that one raw density means the same opacity per length at every scale (DVGO; kept by Pure CLIP guidance).
 A *transition* belongs to the state before step i: a rescaling, or a test that switches empty vertices off.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import chex
 import jax
-import jax.numpy as jnp
 
 from voxjax.fields import grid
 from voxjax.schedules import resolution_at
 from voxjax.structs import Array, TrainState, VoxelGrid
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Stage:
     """One grid size.
 
@@ -39,7 +38,7 @@ class Stage:
     interval: float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """When the grid changes; all steps are whole numbers.
 
@@ -116,7 +115,7 @@ def transition(
     if plan.tests_before(step):
         stage = plan.stage_at(step)
         alive = _alive(bake(stage, state.params, state.occupancy), stage.ratio, plan.occupancy_threshold)
-        return state.replace(occupancy=state.occupancy & alive), True
+        return dataclasses.replace(state, occupancy=state.occupancy & alive), True
     return state, False
 
 
@@ -131,13 +130,12 @@ def _rescale(
     params = dict(state.params)
     if "grid" in params:
         params["grid"] = _resize(params["grid"], new_shape=stage.shape, density_drop=plan.density_drop)
-    positions = grid.vertex_positions(plan.lower, plan.upper, stage.shape)
-    occupancy = grid.nearest_occupied(
-        state.occupancy, positions.reshape(-1, 3), jnp.asarray(plan.lower), jnp.asarray(plan.upper)
-    ).reshape(stage.shape)
+    occupancy = grid.resize_occupancy(state.occupancy, stage.shape)
     chex.assert_shape(occupancy, stage.shape)
     alive = _alive(bake(stage, params, occupancy), stage.ratio, plan.occupancy_threshold)
-    return state.replace(params=params, opt_state=init_optimiser(params), occupancy=occupancy & alive)
+    return dataclasses.replace(
+        state, params=params, opt_state=init_optimiser(params), occupancy=occupancy & alive
+    )
 
 
 @partial(jax.jit, static_argnames=("new_shape", "density_drop"))
@@ -149,6 +147,4 @@ def _resize(values: Array, *, new_shape: tuple[int, int, int], density_drop: flo
 
 @jax.jit
 def _alive(scene: VoxelGrid, ratio: float, threshold: float) -> Array:
-    density = jax.nn.softplus(scene.values[..., 0] + scene.density_shift)
-    alpha = jnp.where(scene.occupancy, -jnp.expm1(-density * ratio), 0.0)
-    return grid.occupied_vertices(alpha, threshold)
+    return grid.occupied_vertices(grid.vertex_alpha(scene, ratio), threshold)

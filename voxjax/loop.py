@@ -1,0 +1,184 @@
+"""The training loop: everything around the traced step that touches disk, clock and screen.
+
+Before step i the state makes its transition (`progressive`); after it, at their cadences, scalars are
+fetched, a checkpoint is saved and a preview drawn. Between two fetches the host only queues steps.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from voxjax import assembly
+from voxjax.checkpoint import Checkpoints, to_state
+from voxjax.errors import UserError
+from voxjax.factory import make_plan, make_stage_field
+from voxjax.metrics import Progress, ScalarWriter, SceneWatch, is_due
+from voxjax.optimiser import make_optimiser
+from voxjax.parallel import Devices
+from voxjax.progressive import Plan, Stage, transition
+from voxjax.run import CHECKPOINTS, Run, open_run
+from voxjax.step import Inputs, make_step
+from voxjax.structs import TrainState
+
+
+class Trainer:
+    """Everything that one run needs in memory.
+
+    Args:
+      config: the config.
+      workdir: the run's folder.
+
+    Raises:
+      UserError: fewer devices than asked for.
+    """
+
+    def __init__(self, config: ConfigDict, workdir: str | Path):
+        self._config, self._workdir = config, Path(workdir)
+        try:
+            self._devices = Devices(config.devices)
+        except ValueError as error:
+            raise UserError(f"--config.devices={config.devices}: {error}") from error
+        self._plan: Plan = make_plan(config)
+        self._checkpoints = Checkpoints(self._workdir / CHECKPOINTS, keep=config.checkpoint.keep)
+        self._key = jax.random.key(config.seed)
+        self._programs: tuple[Any, Callable[..., Any]] | None = None
+        self._optimiser = make_optimiser(assembly.make_optimiser_options(config))
+        self._guides: Any = None
+        self._inputs: Any = None
+
+    def last_step(self) -> int:
+        """Returns the steps behind the latest checkpoint, sound or not; 0 without one."""
+        return max(self._checkpoints.steps(), default=0)
+
+    def restore(self) -> TrainState:
+        """Returns the latest sound checkpoint's state, or the first state of a new run."""
+        fresh = assembly.first_state(self._config, self._plan, jax.random.fold_in(self._key, 2**31))
+        tree = self._checkpoints.restore_latest()
+        state = fresh if tree is None else to_state(tree, opt_state=fresh.opt_state)
+        self._checkpoints.discard_after(int(state.step))
+        return state
+
+    def load_guides(self) -> None:
+        """Loads the guidance models and encodes the prompt; `train` needs it.
+
+        Raises:
+          UserError: a model is unknown, or the prompt outside its vocabulary.
+        """
+        self._guides, self._inputs = assembly.load_guides(self._config, self._key)
+
+    def train(self, state: TrainState, *, preview: Callable[[Run], None] | None = None) -> TrainState:
+        """Trains to the end.
+
+        Args:
+          state: from `restore`.
+          preview: called with the Run at its cadence.
+
+        Returns:
+          The final state, which is also the last checkpoint.
+
+        Raises:
+          UserError: too many steps in a row were not finite; the last good checkpoint is kept.
+        """
+        start, steps = int(state.step), self._config.steps
+        writer, bar = ScalarWriter(self._workdir, start=start), Progress(start, steps)
+        watch = SceneWatch(self._config.log.warn_after)
+        try:
+            inputs, state = self._devices.spread((self._inputs, state))
+            for step in range(start, steps):
+                state, metrics = self._one_step(step, state, inputs)
+                self._report(step + 1, metrics, writer, bar, watch)
+                state = self._keep(step + 1, state, metrics, preview)
+        finally:
+            writer.close()
+            bar.close()
+            self._checkpoints.close()
+        return self._devices.gather(state)
+
+    def _one_step(self, step: int, state: TrainState, inputs: Inputs) -> tuple[TrainState, Any]:
+        if self._programs is None or self._plan.rescales_before(step) or self._plan.tests_before(step):
+            state, changed = transition(
+                self._devices.gather(state),
+                plan=self._plan,
+                bake=self._bake,
+                init_optimiser=self._optimiser.init,
+            )
+            if changed or self._programs is None:
+                self._prepare(self._plan.stage_at(step), state)
+            state = self._devices.spread(state)
+        assert self._programs is not None
+        return self._programs[1](state, inputs)
+
+    def _bake(self, stage: Stage, params: Any, occupancy: Any) -> Any:
+        field = make_stage_field(self._config, self._plan, stage)
+        return field.apply({"params": params}, occupancy, method="bake")
+
+    def _prepare(self, stage: Stage, state: TrainState) -> None:
+        """Makes the compiled step fit the grid and its occupancy, unless it does already."""
+        all_on = bool(np.asarray(state.occupancy).all())
+        budget = assembly.choose_budget(self._config, self._plan, stage, state.occupancy)
+        wanted = (stage, budget, all_on)
+        if self._programs is None or self._programs[0] != wanted:
+            parts = assembly.make_parts(self._config, self._plan, stage, budget, self._guides, all_on=all_on)
+            step = make_step(parts, axis_name=self._devices.axis_name)
+            self._programs = (wanted, self._devices.compile(step))
+
+    def _report(
+        self, done: int, metrics: Any, writer: ScalarWriter, bar: Progress, watch: SceneWatch
+    ) -> None:
+        if not is_due(done, self._config.log.every, self._config.steps):
+            return
+        scalars = self._fetch(metrics)
+        self._stop_if_stuck(done, scalars)
+        stage = self._plan.saved_stage(done)
+        size = {f"grid/{axis}": float(n) for axis, n in zip("xyz", stage.shape, strict=True)}
+        writer.write(done, scalars | size)
+        bar.update(done, loss=scalars["loss"], similarity=scalars["clip_similarity"])
+        for text in watch.look(done, scalars):
+            bar.say(text)
+
+    def _keep(
+        self, done: int, state: TrainState, metrics: Any, preview: Callable[[Run], None] | None
+    ) -> TrainState:
+        config = self._config
+        save = is_due(done, config.checkpoint.every, config.steps)
+        show = preview is not None and is_due(done, config.output.preview_every) and done < config.steps
+        if save or show:
+            self._stop_if_stuck(done, self._fetch(metrics))
+            here = self._devices.gather(state)
+            if save:
+                self._checkpoints.save(here)
+            if show and preview is not None:
+                preview(open_run(self._workdir, config, here))
+        return state
+
+    def _fetch(self, metrics: Any) -> dict[str, float]:
+        return {name: float(value) for name, value in jax.device_get(self._devices.gather(metrics)).items()}
+
+    def _stop_if_stuck(self, done: int, scalars: dict[str, float]) -> None:
+        limit = self._config.optimiser.max_bad_steps
+        if scalars["skipped_in_row"] < limit:
+            return
+        steps = self._checkpoints.steps()
+        kept = f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint yet"
+        raise UserError(
+            f"stopped at step {done}: {limit} steps in a row had a loss or gradient that is not finite; "
+            f"{kept}. Lower --config.optimiser.rate_density and rate_colour, or set "
+            "--config.clip.dtype=float32, and start again in a new workdir"
+        )
+
+
+def show_warnings() -> None:
+    """Makes warnings one plain line each: they are meant for whoever started the run."""
+
+    def plain(message: Any, category: Any, filename: Any, lineno: Any, line: Any = None) -> str:
+        del category, filename, lineno, line
+        return f"voxjax: warning: {message}\n"
+
+    warnings.formatwarning = plain

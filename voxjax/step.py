@@ -1,0 +1,238 @@
+"""One optimisation step, as a pure function to be traced once per grid size.
+
+Notation: v views, h x w pixels, n augmented images of one step on one device, d embedding dimensions. The
+step takes everything that is large or may change (state, CLIP parameters, text embeddings, base key) as an
+argument; what it closes over is code and plain numbers. Every draw comes from the base key folded with the
+step and then with the device, so that a resumed run replays exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from voxjax import losses
+from voxjax.fields import grid
+from voxjax.optimiser import updates_made
+from voxjax.schedules import Schedule
+from voxjax.structs import Array, Rendering, TrainState, VoxelGrid
+
+Metrics = dict[str, Array]
+
+
+@struct.dataclass
+class Inputs:
+    """What every step is given, besides the state.
+
+    Attributes:
+      key: base key of the run.
+      clip_params: parameters of each guidance model.
+      text: per model, unit embedding [d] of the prompt.
+      negatives: per model, unit embeddings [m, d] of the captions to keep away from; [0, d] without any.
+    """
+
+    key: Array
+    clip_params: tuple[Any, ...]
+    text: tuple[Array, ...]
+    negatives: tuple[Array, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Guide:
+    """One guidance model as the step sees it.
+
+    Attributes:
+      name: of its term of the loss.
+      encode: `(params, images [n, s, s, 3]) -> [n, d]`.
+      image_size: s.
+      contrastive_scale: factor on the cosines in the softmax against the negatives; None for plain cosine.
+    """
+
+    name: str
+    encode: Callable[[Any, Array], Array]
+    image_size: int
+    contrastive_scale: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """The rooms that the data passes, and the numbers of the loss.
+
+    Attributes:
+      bake: `(params, occupancy) -> VoxelGrid`.
+      render: `(key, scene) -> Rendering [v, h, w]` from freshly drawn cameras.
+      augment: `(key, colour [v, h, w, 3], transmittance [v, h, w]) -> images [n, h', w', 3]` in [0, 1].
+      resize: `(images, size) -> images [n, size, size, 3]`.
+      guides: the guidance models, the first one always on.
+      weights: schedule of the weight of each term: those of `guides`, "transmittance", "kl", "entropy", "tv".
+      tau: schedule of the transmittance target.
+      inside: [x, y, z], 1 inside the sphere of the KL prior.
+      kl_interval: interval at which that prior takes alpha, current over final voxel size.
+      tv_scale: factor on the weight of total variation (grid size, number of rays).
+      optimiser: of the parameters.
+      rate: number of updates -> rate of the density, for the log.
+      max_bad_steps: non-finite steps in a row after which the state stays as it is.
+    """
+
+    bake: Callable[[Any, Array], VoxelGrid]
+    render: Callable[[Array, VoxelGrid], Rendering]
+    augment: Callable[[Array, Array, Array], Array]
+    resize: Callable[[Array, int], Array]
+    guides: tuple[Guide, ...]
+    weights: Mapping[str, Schedule]
+    tau: Schedule
+    inside: Callable[[], Array]
+    kl_interval: float
+    tv_scale: float
+    optimiser: optax.GradientTransformation
+    rate: Schedule
+    max_bad_steps: int
+
+
+def make_step(
+    parts: Parts, *, axis_name: str | None = None
+) -> Callable[[TrainState, Inputs], tuple[TrainState, Metrics]]:
+    """Builds the step.
+
+    Args:
+      parts: what it is made of.
+      axis_name: name of the device axis when the step is mapped over devices; gradients and metrics are then
+        averaged over it.
+
+    Returns:
+      `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
+      "loss/<name>", "clip_similarity" (mean cosine of the first model), "transmittance" and its target
+      "tau", "gradient/density", "gradient/colour" (norms), "learning_rate", "overflow", "skipped",
+      "skipped_in_row". A step whose loss or gradient is not finite leaves parameters and optimiser as before.
+    """
+
+    def step(state: TrainState, inputs: Inputs) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(inputs.key, state.step)
+        if axis_name is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+        weights = {name: schedule(state.step) for name, schedule in parts.weights.items()}
+        tv_weight = weights.pop("tv")
+
+        def loss_of(params: Any) -> tuple[Array, tuple[dict[str, Array], Metrics]]:
+            return _loss(parts, params, state, inputs, key, weights)
+
+        (_, (terms, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        if axis_name is not None:
+            gradients, terms, metrics = jax.lax.pmean((gradients, terms, metrics), axis_name)
+        gradients, terms["tv"] = _add_total_variation(parts, state.params, gradients, tv_weight)
+        loss = sum(terms.values(), start=jnp.zeros(()))
+        state = _update(parts, state, loss, gradients)
+        metrics |= {f"loss/{name}": value for name, value in terms.items()}
+        metrics |= {
+            "loss": loss,
+            "tau": parts.tau(state.step - 1),
+            "learning_rate": parts.rate(updates_made(state.opt_state)),
+            "skipped": state.skipped,
+            "skipped_in_row": state.skipped_in_row,
+            **_gradient_norms(gradients),
+        }
+        return state, {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
+
+    return step
+
+
+def _loss(
+    parts: Parts, params: Any, state: TrainState, inputs: Inputs, key: Array, weights: Mapping[str, Array]
+) -> tuple[Array, tuple[dict[str, Array], Metrics]]:
+    """Everything but total variation: the loss, and (weighted terms, metrics)."""
+    camera_key, augment_key = jax.random.split(key)
+    scene = parts.bake(params, state.occupancy)
+    rendering = parts.render(camera_key, scene)
+    chex.assert_rank([rendering.colour, rendering.transmittance], [4, 3])
+    images = parts.augment(augment_key, rendering.colour, rendering.transmittance)
+
+    terms, similarity = {}, jnp.zeros(())
+    for i, guide in enumerate(parts.guides):
+        arguments = (images, inputs.clip_params[i], inputs.text[i], inputs.negatives[i])
+        # A model that is not on yet costs nothing: only the branch taken is executed.
+        terms[guide.name], cosine = (
+            jax.lax.cond(
+                weights[guide.name] != 0,
+                lambda *a, guide=guide: _guide_term(parts, guide, *a),
+                lambda *a: (jnp.zeros(()), jnp.zeros(())),
+                *arguments,
+            )
+            if i > 0
+            else _guide_term(parts, guide, *arguments)
+        )
+        similarity = cosine if i == 0 else similarity
+    terms["transmittance"] = losses.transmittance_loss(rendering.transmittance, parts.tau(state.step))
+    terms["kl"] = losses.kl_sphere(grid.vertex_alpha(scene, parts.kl_interval), parts.inside())
+    terms["entropy"] = losses.background_entropy(rendering.transmittance)
+    total, weighted = losses.weigh(terms, weights)
+    metrics = {
+        "clip_similarity": similarity,
+        "transmittance": jnp.mean(rendering.transmittance),
+        "overflow": jnp.sum(rendering.overflow).astype(jnp.float32),
+    }
+    return total, (weighted, metrics)
+
+
+def _guide_term(
+    parts: Parts, guide: Guide, images: Array, params: Any, text: Array, negatives: Array
+) -> tuple[Array, Array]:
+    """The term of one guidance model, and the mean cosine of images and prompt."""
+    small = parts.resize(images, guide.image_size)
+    chex.assert_shape(small, (images.shape[0], guide.image_size, guide.image_size, 3))
+    embeddings = guide.encode(params, small)
+    cosine = -losses.clip_loss(embeddings, text)
+    if guide.contrastive_scale is None:
+        return -cosine, cosine
+    return losses.contrastive_loss(embeddings, text, negatives, scale=guide.contrastive_scale), cosine
+
+
+def _add_total_variation(parts: Parts, params: Any, gradients: Any, weight: Array) -> tuple[Any, Array]:
+    """Adds the gradient of total variation to the grid, where it was touched; returns the term too."""
+    if "grid" not in params:
+        return gradients, jnp.zeros(())
+
+    def on(values: Array) -> tuple[Array, Array]:
+        return jax.value_and_grad(lambda x: weight * parts.tv_scale * losses.tv_explicit(x))(values)
+
+    def off(values: Array) -> tuple[Array, Array]:
+        return jnp.zeros(()), jnp.zeros_like(values)
+
+    term, gradient = jax.lax.cond(weight != 0, on, off, params["grid"])
+    return {**gradients, "grid": losses.add_where_touched(gradients["grid"], gradient)}, term
+
+
+def _update(parts: Parts, state: TrainState, loss: Array, gradients: Any) -> TrainState:
+    """Takes the step, or skips it and counts."""
+    finite = jnp.isfinite(loss)
+    for gradient in jax.tree.leaves(gradients):
+        finite &= jnp.all(jnp.isfinite(gradient))
+    # Once the limit is reached nothing moves any more, so that whoever looks later finds it as it was then.
+    good = finite & (state.skipped_in_row < parts.max_bad_steps)
+    updates, opt_state = parts.optimiser.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)  # noqa: E731
+    return dataclasses.replace(
+        state,
+        step=state.step + 1,
+        params=keep(params, state.params),
+        opt_state=keep(opt_state, state.opt_state),
+        skipped=state.skipped + ~good,
+        skipped_in_row=jnp.where(good, 0, state.skipped_in_row + 1),
+    )
+
+
+def _gradient_norms(gradients: Any) -> Metrics:
+    if "grid" not in gradients:
+        return {"gradient/network": optax.global_norm(gradients)}
+    grid = gradients["grid"]
+    return {
+        "gradient/density": jnp.linalg.norm(grid[..., 0]),
+        "gradient/colour": jnp.linalg.norm(grid[..., 1:]),
+    }

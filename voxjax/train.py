@@ -1,0 +1,149 @@
+"""Train one object: `python -m voxjax.train --config=configs/vox_exp.py --config.prompt="a bonsai tree"`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from voxjax.command import Parser, run_command
+from voxjax.config import default_workdir, differences, load, take_overrides, to_json
+from voxjax.errors import UserError
+from voxjax.files import write_text
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command: trains, or goes on where an earlier call was stopped.
+
+    Args:
+      arguments: what follows the program's name.
+
+    Raises:
+      UserError: for anything that the user can put right.
+    """
+    parser = Parser(prog="python -m voxjax.train", description="Train one object from a text prompt.")
+    parser.add_argument("--config", required=True, help="config file and variant, configs/vox_exp.py:low")
+    parser.add_argument("--workdir", help="folder of the run; default: runs/<config>/<prompt>")
+    parser.epilog = "Any key of the config can be set with --config.key=value; configs/base.py lists them."
+    flags, rest = parser.parse_known_args(arguments)
+    config = load(flags.config, take_overrides(rest))
+    workdir = Path(flags.workdir or default_workdir(flags.config, config.prompt))
+    refuse_other(workdir, config)
+    use_cache(config.cache_dir)
+    train(config, workdir)
+
+
+def refuse_other(workdir: Path, config: ConfigDict) -> None:
+    """Looks whether `workdir` is free for this config, and changes nothing.
+
+    Raises:
+      UserError: it holds a run of another config, or something that is no run.
+    """
+    from voxjax.run import CHECKPOINTS, CONFIG, read_config
+
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
+    if (workdir / CONFIG).exists():
+        changed = differences(read_config(workdir), config)
+        if changed:
+            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise UserError(
+                f"{workdir} holds a run of another config ({'; '.join(changed[:3])}{more}); "
+                "give another --workdir, or delete that folder"
+            )
+    elif (workdir / CHECKPOINTS).exists():
+        raise UserError(f"{workdir} holds checkpoints without a {CONFIG}; give another --workdir")
+
+
+@contextmanager
+def claim(workdir: Path, config: ConfigDict) -> Iterator[None]:
+    """Makes `workdir` the folder of this config, and keeps other processes from training in it meanwhile.
+
+    Raises:
+      UserError: it cannot be written, or another process trains in it.
+    """
+    from voxjax.run import CONFIG
+
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = (workdir / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: {error.strerror}; give another folder") from error
+    with lock:
+        try:
+            # The kernel drops the lock with the process, however that ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{workdir}: another process is training here; wait for it or stop it") from error
+        refuse_other(workdir, config)
+        if not (workdir / CONFIG).exists():
+            write_text(workdir / CONFIG, to_json(config))
+        yield
+
+
+def use_cache(folder: str) -> None:
+    """Keeps compiled programs in a folder, so that the next run of this size starts at once.
+
+    Args:
+      folder: "auto" for ~/.cache/voxjax (or $XDG_CACHE_HOME/voxjax), "" for none, or a path.
+    """
+    if not folder:
+        return
+    import jax
+
+    if folder == "auto":
+        folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "voxjax")
+    jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def train(config: ConfigDict, workdir: Path) -> list[Path]:
+    """Trains to the end and makes the pictures; a run that is finished is left as it is.
+
+    Args:
+      config: a checked config.
+      workdir: its folder.
+
+    Returns:
+      Paths of the pictures.
+
+    Raises:
+      UserError: see `loop.Trainer`.
+    """
+    from voxjax import loop, outputs
+    from voxjax.run import Run, open_run
+    from voxjax.views import picture_options, view_of
+
+    def preview(run: Run) -> None:
+        outputs.write_preview(workdir / outputs.PREVIEW, view_of(run), options=picture_options(config))
+
+    loop.show_warnings()
+    trainer = loop.Trainer(config, workdir)
+    names = (outputs.PREVIEW, outputs.EVALUATION, outputs.TURNTABLE, outputs.TURNTABLE_DEPTH)
+    pictures = [workdir / name for name in names]
+    done = trainer.last_step()
+    if done >= config.steps and all(path.exists() for path in pictures):
+        print(f"{workdir}: finished already, {done} steps; python -m voxjax.render makes its pictures again")
+        return pictures
+    # Before the folder is claimed: a prompt that the model does not know must not occupy it.
+    trainer.load_guides()
+    with claim(workdir, config):
+        state = trainer.restore()
+        if int(state.step):
+            print(f"{workdir}: going on from step {int(state.step)} of {config.steps}", file=sys.stderr)
+        if int(state.step) < config.steps:
+            state = trainer.train(state, preview=preview)
+        run = open_run(workdir, config, state)
+        pictures = outputs.write_pictures(workdir, view_of(run), options=picture_options(config))
+    for path in pictures:
+        print(path)
+    return pictures
+
+
+if __name__ == "__main__":
+    run_command(main)
