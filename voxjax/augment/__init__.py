@@ -1,0 +1,1 @@
+"""Augmentations between a rendered view and the images that a CLIP judges; `pipeline` states their order."""
