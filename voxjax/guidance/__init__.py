@@ -18,7 +18,7 @@ __all__ = ["Guidance", "load_guidance"]
 def load_guidance(
     name: str,
     *,
-    prompts: Sequence[str] = (),
+    prompts: str | Sequence[str] = (),
     dtype: Any = None,
     path: str | Path | None = None,
 ) -> tuple[Guidance, Array]:
@@ -27,7 +27,7 @@ def load_guidance(
     Args:
       name: `pocket`, `pocket-eval`, a short name such as `ViT-B/32`, a hub name `owner/repository`, or a
         folder in the layout of transformers.
-      prompts: p texts.
+      prompts: p texts; or a single one.
       dtype: compute type of the image tower, `"bfloat16"` or `"float32"`; None chooses bfloat16 on an
         accelerator and float32 on CPU.
       path: folder to read in place of what the name would lead to.
@@ -39,6 +39,7 @@ def load_guidance(
       UserError: unknown name, files missing or not fitting together, hub out of reach, or a prompt that
         is empty, too long for the model, or outside its vocabulary.
     """
+    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     if dtype is None:
         dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     folder = names.locate(name, path=path)

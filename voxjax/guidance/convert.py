@@ -95,13 +95,15 @@ def from_torch(
     return _match(tensors, expected, torch_name, _torch_axes, source=source)
 
 
-def torch_name(path: Key) -> str:
+def torch_name(key: Key) -> str:
     """PyTorch name of a Flax parameter: `("text_projection", "kernel")` -> `"text_projection.weight"`."""
-    return ".".join((*path[:-1], _LEAF.get(path[-1], path[-1])))
+    return ".".join((*key[:-1], _LEAF.get(key[-1], key[-1])))
 
 
 def read_safetensors(file: Path) -> dict[str, np.ndarray]:
     """Reads a safetensors file as memory-mapped NumPy arrays, bfloat16 included.
+
+    Written out here because NumPy readers of the format know bfloat16 only in its latest releases.
 
     Args:
       file: the file: 8 bytes little-endian length, JSON header of that length, raw little-endian tensors.
@@ -113,14 +115,15 @@ def read_safetensors(file: Path) -> dict[str, np.ndarray]:
       UserError: the file is damaged or holds a type that no CLIP has.
     """
     try:
-        with open(file, "rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
-        data = np.memmap(file, np.uint8, mode="r")[8 + length :]
+        data = np.memmap(file, np.uint8, mode="r")
+        body = 8 + int.from_bytes(data[:8].tobytes(), "little")
+        header = json.loads(data[8:body].tobytes())
         header.pop("__metadata__", None)
         tensors = {}
         for name, entry in header.items():
-            start, stop = entry["data_offsets"]
+            start, stop = (body + offset for offset in entry["data_offsets"])
+            if stop > data.size:
+                raise ValueError(f"{name} lies behind its end")
             tensors[name] = data[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is not a complete safetensors file ({error}); fetch it again") from error

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+from transformers.modeling_flax_utils import ACT2FN
 from transformers.models.clip.configuration_clip import CLIPConfig
 from transformers.models.clip.modeling_flax_clip import FlaxCLIPEncoder, FlaxCLIPTextTransformer
 
@@ -206,7 +207,11 @@ def _read_config(folder: Path) -> Any:
     raw = _read_json(folder / names.CONFIG)
     if raw.get("model_type") != "clip":
         raise UserError(f"{folder / names.CONFIG} describes a {raw.get('model_type')!r} model, not a 'clip'")
-    return CLIPConfig.from_dict(raw)
+    config = CLIPConfig.from_dict(raw)
+    for part in (config.text_config, config.vision_config):
+        if part.hidden_act not in ACT2FN:
+            raise UserError(f"{folder / names.CONFIG}: no activation called {part.hidden_act!r}")
+    return config
 
 
 def _read_normalisation(folder: Path) -> tuple[tuple, tuple]:
@@ -216,14 +221,20 @@ def _read_normalisation(folder: Path) -> tuple[tuple, tuple]:
 
 
 def _read_tokenizer(folder: Path) -> Any:
+    """A `tokenizers.Tokenizer`; from `vocab.json` and `merges.txt` it is put together as CLIP's own is."""
     from tokenizers import Tokenizer
 
-    if (folder / names.TOKENIZER).is_file():
-        return Tokenizer.from_file(str(folder / names.TOKENIZER))
-    from transformers.models.clip.tokenization_clip_fast import CLIPTokenizerFast
+    whole = folder / names.TOKENIZER
+    try:
+        if whole.is_file():
+            return Tokenizer.from_file(str(whole))
+        from transformers.models.clip.tokenization_clip_fast import CLIPTokenizerFast
 
-    vocabulary, merges = (str(folder / part) for part in names.TOKENIZER_PARTS)
-    return CLIPTokenizerFast(vocab_file=vocabulary, merges_file=merges).backend_tokenizer
+        vocabulary, merges = (str(folder / part) for part in names.TOKENIZER_PARTS)
+        return CLIPTokenizerFast(vocab_file=vocabulary, merges_file=merges).backend_tokenizer
+    except Exception as error:  # the tokenizers library raises nothing more precise
+        what = whole if whole.is_file() else " or ".join(str(folder / part) for part in names.TOKENIZER_PARTS)
+        raise UserError(f"cannot read {what}: {error}") from error
 
 
 def _read_json(file: Path) -> dict[str, Any]:

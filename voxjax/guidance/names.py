@@ -7,6 +7,7 @@ A folder in the layout of transformers: `config.json`, weights (`convert.py` say
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_PARTS = ("vocab.json", "merges.txt")
 OPTIONAL = ("preprocessor_config.json", "vocabulary.json")
 
+_TIMEOUT_S = 20.0
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
@@ -45,12 +47,13 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
       UserError: no such name or folder, files missing, or the hub out of reach.
     """
     if path:
-        return _complete(Path(path).expanduser())
+        return _complete(Path(os.path.expanduser(path)))
     if name in SHIPPED:
         return _complete(Path(__file__).parent / "pocket" / name)
     repository = HUB_NAMES.get(name, name)
-    if repository == name and Path(name).expanduser().is_dir():
-        return _complete(Path(name).expanduser())
+    folder = Path(os.path.expanduser(name))
+    if repository == name and name and folder.is_dir():
+        return _complete(folder)
     match = _HUB_NAME.fullmatch(repository)
     if match is None or name.startswith((".", "/", "~")):
         known = ", ".join((*SHIPPED, *HUB_NAMES))
@@ -72,17 +75,21 @@ def missing_files(files: set[str]) -> list[str]:
 
 
 def needed_files(files: set[str]) -> list[str]:
-    """The files to fetch of all that a repository holds: one form of weights, one form of tokenizer."""
-    wanted = [CONFIG, *OPTIONAL]
+    """What to fetch of all that a repository holds: one tokenizer, one form of weights.
+
+    Returns:
+      File names; the last one is what `missing_files` looks for, so that a download that was cut off
+      before it does not pass for a whole one.
+    """
+    small = [CONFIG, *OPTIONAL, *([TOKENIZER] if TOKENIZER in files else TOKENIZER_PARTS)]
+    parts = sorted(name for name in files if re.fullmatch(r"model-\d+-of-\d+\.safetensors", name))
     if convert.SAFETENSORS in files:
-        wanted.append(convert.SAFETENSORS)
+        weights = [convert.SAFETENSORS]
     elif convert.SAFETENSORS_INDEX in files:
-        parts = [name for name in files if re.fullmatch(r"model-\d+-of-\d+\.safetensors", name)]
-        wanted += [convert.SAFETENSORS_INDEX, *parts]
+        weights = [*parts, convert.SAFETENSORS_INDEX]
     else:
-        wanted.append(convert.MSGPACK)
-    wanted += [TOKENIZER] if TOKENIZER in files else TOKENIZER_PARTS
-    return sorted(set(wanted) & files)
+        weights = [convert.MSGPACK]
+    return [name for name in (*small, *weights) if name in files]
 
 
 def _complete(folder: Path) -> Path:
@@ -96,8 +103,8 @@ def _complete(folder: Path) -> Path:
 
 def _fetch(name: str, repository: str, revision: str) -> Path:
     """The repository's snapshot folder: from the cache when it is complete there, else downloaded."""
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     # The cache comes first: weights do not change, and a run must restart without a network.
     try:
@@ -106,20 +113,39 @@ def _fetch(name: str, repository: str, revision: str) -> Path:
             return cached
     except LocalEntryNotFoundError:
         pass
+    except HFValidationError as error:
+        raise UserError(f"{repository!r} cannot be the name of a hub repository") from error
     try:
-        files = set(HfApi().list_repo_files(repository, revision=revision))
+        siblings = HfApi().model_info(repository, revision=revision, timeout=_TIMEOUT_S).siblings
+        files = {file.rfilename for file in siblings or ()}
         missing = missing_files(files)
         if missing:
             raise UserError(
                 f"{repository} (revision {revision}) lacks {', '.join(missing)};"
                 " name another revision with owner/repository@revision"
             )
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=needed_files(files)))
+        *first, last = needed_files(files)
+        snapshot_download(repository, revision=revision, allow_patterns=first)
+        return Path(hf_hub_download(repository, last, revision=revision)).parent
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        unknown = "" if name in HUB_NAMES else f" Names known without a hub: {', '.join(SHIPPED)}."
         raise UserError(
-            f"{name} is not in the cache and the hub did not give it ({reason}): fetch {CONFIG},"
+            f"{name} is not in the cache and the hub did not give it ({_reason(error)}): fetch {CONFIG},"
             f" {convert.SAFETENSORS} (or {convert.MSGPACK}) and {TOKENIZER} of {repository} where there is a"
             " network, put them in one folder and set --config.clip.path to it, or bring that machine's"
-            f" cache along and set HF_HOME to it (now {constants.HF_HOME})"
+            f" cache along and set HF_HOME to it (now {constants.HF_HOME}).{unknown}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why the hub gave nothing, in a few words; its own messages run over several lines."""
+    from huggingface_hub import constants, errors
+    from requests import ConnectionError, Timeout
+
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
+    if isinstance(error, errors.RepositoryNotFoundError | errors.RevisionNotFoundError):
+        return "it has no such public repository or revision"
+    if isinstance(error, ConnectionError | Timeout):
+        return f"no connection to {constants.ENDPOINT}"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
