@@ -19,7 +19,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant:
         raise ValueError(f"configs/base.py has no variant {variant!r}; leave it away")
     c = ConfigDict()
-    c.prompt = ""  # what to make; required
+    c.prompt = ""  # what to make; required (ours)
     c.seed = 0  # base key of every random draw (ours)
     c.steps = _OF  # optimisation steps (paper)
     c.devices = 0  # local devices that share a step, each with its own views; 0 = all (ours)
@@ -51,7 +51,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
 def _field() -> ConfigDict:
     f = ConfigDict()
-    f.name = "vox_exp"  # which field: vox_exp
+    f.name = "vox_exp"  # which field: vox_exp (paper)
     f.side = 140  # cube root of the final number of voxels: 140^3 (paper)
     f.alpha_init = 1e-6  # opacity of one voxel length at the start, sets the density shift (paper)
     f.learn_shift = True  # density shift is trained (paper's text; False = code)
@@ -150,9 +150,9 @@ def _optimiser() -> ConfigDict:
     o.rate_colour = 0.1  # Adam's rate of the raw colour grid (paper)
     o.rate_shift = 0.1  # Adam's rate of the density shift (ours; the paper gives none)
     o.rate_network = 5e-3  # Adam's rate of MLP weights (paper: Vox_Imp)
-    o.beta1 = 0.9  # (code)
-    o.beta2 = 0.99  # (code)
-    o.eps = 1e-8  # (code)
+    o.beta1 = 0.9  # share of Adam's first moment kept per update (code)
+    o.beta2 = 0.99  # share of the second moment kept per update (code)
+    o.eps = 1e-8  # added to the root of the second moment (code)
     o.tenfold_decay = 20000 / _OF  # fraction of steps in which the rates fall tenfold (code); 0 = constant
     o.max_bad_steps = 20  # non-finite steps in a row that stop the run (ours)
     return o

@@ -19,8 +19,7 @@ from voxjax.fields import grid
 from voxjax.guidance import load_guidance
 from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.progressive import Plan, Stage
-from voxjax.render.sampling import SampleBudget, budget_for
-from voxjax.render.volume import render_rays
+from voxjax.render import SampleBudget, budget_for, render_rays
 from voxjax.schedules import Schedule, steps_from_fraction
 from voxjax.step import Guide, Inputs, Parts
 from voxjax.structs import Array, Rendering, TrainState, VoxelGrid
@@ -181,7 +180,8 @@ def choose_budget(config: ConfigDict, plan: Plan, stage: Stage, occupancy: Array
     near, far = cameras.near_far(c.radius)
     (first, last), (lowest, highest) = c.azimuth_deg, c.elevation_deg
     elevations = np.unique(np.linspace(lowest, highest, 3))
-    azimuths = np.linspace(first, last, 8, endpoint=False)
+    # Seven: a number that does not repeat itself in a box of four sides.
+    azimuths = np.linspace(first, last, 7, endpoint=False)
     azimuth, elevation = (a.ravel() for a in np.meshgrid(azimuths, elevations))
     rays = cameras.camera_rays(
         cameras.orbit_pose(azimuth, elevation, c.radius),
@@ -231,6 +231,6 @@ def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
     field = make_stage_field(config, plan, stage)
     occupancy = jnp.ones(stage.shape, bool)
     params = field.init(key, occupancy, method="bake")["params"]
-    zero = jnp.zeros((), jnp.int32)
     opt_state = make_optimiser(make_optimiser_options(config)).init(params)
-    return TrainState(zero, params, opt_state, occupancy, zero, zero)
+    step, skipped, skipped_in_row = (jnp.zeros((), jnp.int32) for _ in range(3))
+    return TrainState(step, params, opt_state, occupancy, skipped, skipped_in_row)

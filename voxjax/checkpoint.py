@@ -1,14 +1,15 @@
 """Checkpoints that survive a kill at any moment, in orbax's format.
 
 A checkpoint is one folder `checkpoints/<step>`; orbax writes it under a temporary name and renames it when it
-is complete, so a kill leaves either the whole checkpoint or none. Beside the arrays lies a checksum of them:
-orbax does not notice every damaged byte, and a run should fall back by one checkpoint rather than train on
-noise. Arrays are stored as plain nested dicts, so that nothing has to know their shapes before reading (the
-grid grows during a run).
+is complete, so a kill leaves either the whole checkpoint or none. Last of all comes a list of its files with
+their sizes and checksums: orbax does not notice every damaged byte, and a run should fall back by one
+checkpoint rather than train on noise. Arrays are stored as plain nested dicts, so that nothing has to know
+their shapes before reading (the grid grows during a run).
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import warnings
@@ -20,9 +21,10 @@ import jax
 import numpy as np
 from flax import serialization
 
+from voxjax.files import write_text
 from voxjax.structs import TrainState
 
-_ARRAYS, _META = "state", "meta"
+_ITEM, _LIST = "state", "files.json"
 
 
 class Checkpoints:
@@ -39,7 +41,7 @@ class Checkpoints:
         self._manager: Any = None
 
     def steps(self) -> list[int]:
-        """Returns the steps of the complete checkpoints, ascending."""
+        """Returns the steps of the checkpoints, ascending; some may turn out to be damaged."""
         if not self._folder.is_dir():
             return []
         return sorted(int(p.name) for p in self._folder.iterdir() if re.fullmatch(r"\d+", p.name))
@@ -54,10 +56,6 @@ class Checkpoints:
             return
         import orbax.checkpoint as ocp
 
-        tree = jax.tree.map(np.asarray, serialization.to_state_dict(state))
-        items = ocp.args.Composite(
-            **{_ARRAYS: ocp.args.StandardSave(tree), _META: ocp.args.JsonSave({"checksum": checksum(tree)})}
-        )
         if self._manager is None:
             options = ocp.CheckpointManagerOptions(
                 max_to_keep=self._keep,
@@ -66,7 +64,10 @@ class Checkpoints:
                 enable_async_checkpointing=False,
             )
             self._manager = ocp.CheckpointManager(self._folder, options=options)
+        tree = jax.tree.map(np.asarray, serialization.to_state_dict(state))
+        items = ocp.args.Composite(**{_ITEM: ocp.args.StandardSave(tree)})
         self._manager.save(step, args=items, force=True)
+        write_text(self._folder / str(step) / _LIST, json.dumps(_list_files(self._folder / str(step))))
 
     def restore(self, step: int) -> dict[str, Any]:
         """Reads one checkpoint.
@@ -77,23 +78,20 @@ class Checkpoints:
         Raises:
           ValueError: the checkpoint is damaged (the message says how).
         """
+        folder = self._folder / str(step)
+        try:
+            wanted = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+            found = _list_files(folder)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{_LIST} is missing or cannot be read") from error
+        if wanted != found:
+            names = [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
+            raise ValueError(f"{names[0]} is not as it was written")
         import orbax.checkpoint as ocp
 
-        items = ocp.args.Composite(**{_ARRAYS: ocp.args.StandardRestore(), _META: ocp.args.JsonRestore()})
-        reader = None
-        try:
-            # Read-only, so that a look at a run in progress cannot disturb its saves.
-            reader = ocp.CheckpointManager(self._folder, options=ocp.CheckpointManagerOptions(read_only=True))
-            found = reader.restore(step, args=items)
-            tree, wanted = found[_ARRAYS], found[_META]["checksum"]
-        except Exception as error:  # orbax and tensorstore raise many kinds for the many ways to be damaged
-            raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
-        finally:
-            if reader is not None:
-                reader.close()
-        if tree is None or checksum(tree) != wanted:
-            raise ValueError("its checksum does not match its arrays")
-        return tree
+        # Without the manager: a look at a run in progress must not tidy up its saves.
+        with ocp.StandardCheckpointer() as reader:
+            return reader.restore(folder / _ITEM)
 
     def restore_latest(self) -> dict[str, Any] | None:
         """Reads the latest sound checkpoint, skipping damaged ones with a warning.
@@ -125,14 +123,14 @@ class Checkpoints:
             self._manager = None
 
 
-def checksum(tree: Any) -> int:
-    """Returns a CRC-32 over names, types, shapes and bytes of all arrays of a nested dict."""
-    crc = 0
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.ascontiguousarray(leaf)
-        crc = zlib.crc32(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode(), crc)
-        crc = zlib.crc32(array.tobytes(), crc)
-    return crc
+def _list_files(folder: Path) -> dict[str, list[int]]:
+    """Returns size and CRC-32 of every file below `folder`, apart from the list itself."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != _LIST:
+            content = path.read_bytes()
+            files[path.relative_to(folder).as_posix()] = [len(content), zlib.crc32(content)]
+    return files
 
 
 def to_state(tree: dict[str, Any], *, opt_state: Any) -> TrainState:

@@ -110,7 +110,8 @@ def make_step(
       `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
       "loss/<name>", "clip_similarity" (mean cosine of the first model), "transmittance" and its target
       "tau", "gradient/density", "gradient/colour" (norms), "learning_rate", "overflow", "skipped",
-      "skipped_in_row". A step whose loss or gradient is not finite leaves parameters and optimiser as before.
+      "skipped_in_row". A step whose loss, gradient or result is not finite leaves parameters and optimiser as
+      they were.
     """
 
     def step(state: TrainState, inputs: Inputs) -> tuple[TrainState, Metrics]:
@@ -210,13 +211,13 @@ def _add_total_variation(parts: Parts, params: Any, gradients: Any, weight: Arra
 
 def _update(parts: Parts, state: TrainState, loss: Array, gradients: Any) -> TrainState:
     """Takes the step, or skips it and counts."""
-    finite = jnp.isfinite(loss)
-    for gradient in jax.tree.leaves(gradients):
-        finite &= jnp.all(jnp.isfinite(gradient))
-    # Once the limit is reached nothing moves any more, so that whoever looks later finds it as it was then.
-    good = finite & (state.skipped_in_row < parts.max_bad_steps)
     updates, opt_state = parts.optimiser.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
+    finite = jnp.isfinite(loss)
+    for leaf in jax.tree.leaves((gradients, params)):
+        finite &= jnp.all(jnp.isfinite(leaf))
+    # Once the limit is reached nothing moves any more, so that whoever looks later finds it as it was then.
+    good = finite & (state.skipped_in_row < parts.max_bad_steps)
     keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)  # noqa: E731
     return dataclasses.replace(
         state,
