@@ -181,7 +181,7 @@ def frustum_box(
     in_camera /= np.linalg.norm(in_camera, axis=-1, keepdims=True)
     points = np.concatenate([distance * in_camera for distance in near_far(radius)])
 
-    lowest, highest = elevation_deg if isinstance(elevation_deg, tuple) else (elevation_deg, elevation_deg)
+    lowest, highest = np.broadcast_to(np.asarray(elevation_deg, np.float64), (2,))
     side, bottom, top = np.inf, -np.inf, np.inf
     for elevation in np.unique(np.linspace(np.deg2rad(lowest), np.deg2rad(highest), 9)):
         sin_e, cos_e = np.sin(elevation), np.cos(elevation)

@@ -7,6 +7,7 @@ Gaussian blur of random strength. No gradient flows through a background.
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,8 @@ KERNEL_PX = 15
 SQUARES = 8
 SPECTRUM_SD = 0.2
 SPECTRUM_DECAY = 1.5
+# Numbers beside the texture: which kind, how much blur, two colours.
+_N_SMALL = 8
 # Square root of the colour covariance of ImageNet, over its largest column norm (Lucid's colour space).
 _COLOUR_ROOT = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
 COLOUR_MATRIX = _COLOUR_ROOT / np.linalg.norm(_COLOUR_ROOT, axis=0).max()
@@ -114,9 +117,77 @@ def gaussian_blur(image: Array, sd: Array, *, reflect: bool = True) -> Array:
     return jnp.einsum("kl,ilc->ikc", columns, image.reshape(height, width, channels), precision=exact)
 
 
-def _uniform(key: Array, n: int) -> Array:
-    """n numbers of 16 bits, in the open interval (0, 1)."""
-    return (jax.random.bits(key, (n,), jnp.uint16).astype(jnp.float32) + 0.5) / 2.0**16
+def numbers_needed(size: tuple[int, int]) -> int:
+    """How many uniform numbers `background_from_uniform` takes for a (height, width)."""
+    return _N_SMALL + max(int(np.prod(spectrum_shape(size))), 3 * size[0] * size[1])
+
+
+def uniform_16bit(key: Array, shape: tuple[int, ...]) -> Array:
+    """Uniform numbers of 16 bits, at half the price of `jax.random.uniform`.
+
+    Args:
+      key: PRNG key.
+      shape: of the result, static.
+
+    Returns:
+      (k + 1/2) / 2^16 with k uniform in 0 ... 2^16 - 1, so neither 0 nor 1 occurs.
+    """
+    n = int(np.prod(shape))
+    words = jax.random.bits(key, (-(-n // 2),), jnp.uint32)
+    halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[:n].reshape(shape)
+    return (halves.astype(jnp.float32) + 0.5) / 2.0**16
+
+
+def background_from_uniform(
+    u: Array,
+    size: tuple[int, int],
+    *,
+    blur_sd: tuple[float, float] = (0.0, 10.0),
+    reflect: bool = True,
+    probabilities: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3),
+    shared: Array | None = None,
+) -> Array:
+    """Turns uniform numbers into the background of one image.
+
+    Args:
+      u: [numbers_needed(size)], in the open interval (0, 1). Noise and spectrum are made of the same numbers:
+        an image shows only one of them, and drawing numbers is what costs most on CPU.
+      size: (height, width) in pixels, static.
+      blur_sd: range of the blur's standard deviation, pixels; (0, 0) for no blur.
+      reflect: see `gaussian_blur`.
+      probabilities: of checkerboard, noise and smooth noise; kinds with probability 0 are not computed.
+      shared: like `u`, of which strength of the blur and spectrum are made where all images of a step have
+        these in common (released code); None for `u`.
+
+    Returns:
+      [height, width, 3], in [0, 1], without gradient.
+
+    Raises:
+      ValueError: if no kind has a positive probability.
+    """
+    chex.assert_shape(u, (numbers_needed(size),))
+    shared = u if shared is None else shared
+    kinds = [kind for kind in range(3) if probabilities[kind] > 0]
+    if not kinds:
+        raise ValueError(f"one kind of background needs a positive probability, got {probabilities}")
+
+    def draw(kind: int) -> Array:
+        if kind == 0:
+            return checkerboard(u[2:_N_SMALL].reshape(2, 3), size)
+        if kind == 1:
+            return u[_N_SMALL:][: 3 * size[0] * size[1]].reshape(*size, 3)
+        shape = spectrum_shape(size)
+        numbers = shared[_N_SMALL:][: int(np.prod(shape))].reshape(shape)
+        return smooth_noise(jax.scipy.special.ndtri(numbers), size)
+
+    borders = np.cumsum([probabilities[kind] for kind in kinds]) / sum(probabilities)
+    image = draw(kinds[0])
+    for kind, border in zip(kinds[1:], borders[:-1], strict=True):
+        image = jnp.where(u[0] < border, image, draw(kind))
+    if max(blur_sd) > 0:
+        sd = blur_sd[0] + (blur_sd[1] - blur_sd[0]) * shared[1]
+        image = gaussian_blur(image, sd, reflect=reflect)
+    return jax.lax.stop_gradient(image)
 
 
 def sample_background(
@@ -126,44 +197,7 @@ def sample_background(
     blur_sd: tuple[float, float] = (0.0, 10.0),
     reflect: bool = True,
     probabilities: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3),
-    spectrum_key: Array | None = None,
-    blur_key: Array | None = None,
 ) -> Array:
-    """Draws the background of one image.
-
-    Args:
-      key: PRNG key of this image.
-      size: (height, width) in pixels, static.
-      blur_sd: range of the blur's standard deviation, pixels; (0, 0) for no blur.
-      reflect: see `gaussian_blur`.
-      probabilities: of checkerboard, noise and smooth noise; kinds with probability 0 are not computed.
-      spectrum_key: key of the smooth noise where all images of a step share it (released code).
-      blur_key: key of the blur's strength where all images of a step share it (released code).
-
-    Returns:
-      [height, width, 3], in [0, 1], without gradient.
-    """
-    # The generator is the most expensive part on CPU, to run and to compile: one call for everything, 16 bits
-    # a number, and the same numbers for noise and spectrum, of which an image shows only one.
-    n_spectrum, n_noise, n_small = int(np.prod(spectrum_shape(size))), 3 * size[0] * size[1], 8
-    u = _uniform(key, n_small + max(n_noise, n_spectrum))
-    kind_u, blur_u, colours, texture = u[0], u[1], u[2:8].reshape(2, 3), u[n_small:]
-
-    def draw(kind: int) -> Array:
-        if kind == 0:
-            return checkerboard(colours, size)
-        if kind == 1:
-            return texture[:n_noise].reshape(*size, 3)
-        own = texture[:n_spectrum] if spectrum_key is None else _uniform(spectrum_key, n_spectrum)
-        return smooth_noise(jax.scipy.special.ndtri(own).reshape(spectrum_shape(size)), size)
-
-    kinds = [kind for kind in range(3) if probabilities[kind] > 0]
-    borders = np.cumsum([probabilities[kind] for kind in kinds]) / sum(probabilities)
-    image = draw(kinds[0])
-    for kind, border in zip(kinds[1:], borders[:-1], strict=True):
-        image = jnp.where(kind_u < border, image, draw(kind))
-    if max(blur_sd) > 0:
-        if blur_key is not None:
-            blur_u = _uniform(blur_key, 1)[0]
-        image = gaussian_blur(image, blur_sd[0] + (blur_sd[1] - blur_sd[0]) * blur_u, reflect=reflect)
-    return jax.lax.stop_gradient(image)
+    """As `background_from_uniform`, from a PRNG key."""
+    u = uniform_16bit(key, (numbers_needed(size),))
+    return background_from_uniform(u, size, blur_sd=blur_sd, reflect=reflect, probabilities=probabilities)

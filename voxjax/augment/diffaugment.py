@@ -73,22 +73,20 @@ def _between(u: Array, bounds: tuple[float, float]) -> Array:
     return bounds[0] + (bounds[1] - bounds[0]) * u
 
 
-def sample_diffaugment(
-    key: Array, size: tuple[int, int], *, ranges: DiffAugRanges = DiffAugRanges(), zoom: Array | None = None
+def draw_from_uniform(
+    u: Array, size: tuple[int, int], *, ranges: DiffAugRanges = DiffAugRanges(), zoom: Array | None = None
 ) -> DiffAugDraw:
-    """Draws the random numbers of one image.
+    """Turns uniform numbers into the draw of one image.
 
     Args:
-      key: PRNG key.
+      u: [8], in [0, 1).
       size: (height, width) in pixels, static.
       ranges: see `DiffAugRanges`.
-      zoom: [], the change of size where it is shared between images; None draws one if `ranges` has any.
+      zoom: [], the change of size where it is shared between images; None takes it from `u`.
 
     Returns:
       A draw with uniform entries; shift and hole are uniform over whole pixels.
     """
-    # One call for all numbers: every call of the generator adds to the time of compilation.
-    u = jax.random.uniform(key, (8,))
     shift, hole = [], []
     for axis, side in enumerate(size):
         most, hole_px = share_px(ranges.translation, side), share_px(ranges.cutout, side)
@@ -103,6 +101,13 @@ def sample_diffaugment(
         zoom=_between(u[7], ranges.zoom or (1.0, 1.0)) if zoom is None else zoom,
         hole=jnp.stack(hole).astype(jnp.int32),
     )
+
+
+def sample_diffaugment(
+    key: Array, size: tuple[int, int], *, ranges: DiffAugRanges = DiffAugRanges(), zoom: Array | None = None
+) -> DiffAugDraw:
+    """As `draw_from_uniform`, from a PRNG key."""
+    return draw_from_uniform(jax.random.uniform(key, (8,)), size, ranges=ranges, zoom=zoom)
 
 
 def jitter_colour(draw: DiffAugDraw, colour: Array) -> Array:

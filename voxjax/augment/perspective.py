@@ -20,13 +20,13 @@ def image_corners(size: tuple[int, int]) -> Array:
     return jnp.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
 
 
-def sample_corners(key: Array, size: tuple[int, int], *, distortion: float = 0.6) -> Array:
+def corners_from_uniform(u: Array, size: tuple[int, int], *, distortion: float = 0.6) -> Array:
     """Where the corners of the image go: each moves inwards, on its own.
 
     Args:
-      key: PRNG key.
+      u: [4, 2], in [0, 1].
       size: (height, width) in pixels, static.
-      distortion: in [0, 1); a corner moves by U(0, distortion / 2) of each side.
+      distortion: in [0, 1); a corner moves by u * distortion / 2 of each side.
 
     Returns:
       [4, 2], pixels, in the order of `image_corners`.
@@ -36,9 +36,15 @@ def sample_corners(key: Array, size: tuple[int, int], *, distortion: float = 0.6
     """
     if not 0 <= distortion < 1:
         raise ValueError(f"the distortion of a perspective must lie in [0, 1), got {distortion}")
-    reach = jnp.array([size[1] - 1.0, size[0] - 1.0]) * distortion / 2
-    inwards = jnp.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
-    return image_corners(size) + inwards * reach * jax.random.uniform(key, (4, 2))
+    chex.assert_shape(u, (4, 2))
+    corners = image_corners(size)
+    # Towards the diagonally opposite corner: the same as inwards along each axis.
+    return corners + u * (distortion / 2) * (jnp.roll(corners, 2, axis=0) - corners)
+
+
+def sample_corners(key: Array, size: tuple[int, int], *, distortion: float = 0.6) -> Array:
+    """As `corners_from_uniform`, from a PRNG key."""
+    return corners_from_uniform(jax.random.uniform(key, (4, 2)), size, distortion=distortion)
 
 
 def _from_unit_square(corners: Array) -> Array:

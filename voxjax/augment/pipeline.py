@@ -65,20 +65,23 @@ class AugmentOptions:
     shared_view_draws: bool = False
 
 
+# Each stage draws the numbers of all its images in one call: every call of the generator costs about half a
+# second of compilation on CPU, and numbers of one call are as independent as those of many.
+
+
 def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptions) -> tuple[Array, Array]:
     """DiffAug: [v, h, w, 3], [v, h, w] -> [v * n_diff, h, w, 3], [v * n_diff, h, w]."""
-    views, height, width, _ = colour.shape
-    n = views * options.n_diff
     colour = jnp.repeat(colour, options.n_diff, axis=0)
     transmittance = jnp.repeat(transmittance, options.n_diff, axis=0)
     if not options.diff:
         return colour, transmittance
-    zoom_key, image_key = jax.random.split(key)
-    low, high = options.ranges.zoom or (1.0, 1.0)
-    zoom = jax.random.uniform(zoom_key, (), minval=low, maxval=high)
+    n, height, width, _ = colour.shape
+    u = jax.random.uniform(key, (n, 8))
+    # One change of size for all images, as in the released code; the last number of an image is for it.
+    u = u.at[:, 7].set(u[0, 7])
 
-    def augment(a_key: Array, a_colour: Array, a_transmittance: Array) -> tuple[Array, Array]:
-        draw = diffaugment.sample_diffaugment(a_key, (height, width), ranges=options.ranges, zoom=zoom)
+    def augment(numbers: Array, a_colour: Array, a_transmittance: Array) -> tuple[Array, Array]:
+        draw = diffaugment.draw_from_uniform(numbers, (height, width), ranges=options.ranges)
         return diffaugment.apply_diffaugment(
             draw,
             a_colour,
@@ -87,34 +90,33 @@ def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptio
             move_transmittance=options.move_transmittance,
         )
 
-    return jax.vmap(augment)(jax.random.split(image_key, n), colour, transmittance)
+    return jax.vmap(augment)(u, colour, transmittance)
 
 
 def _composite(key: Array, colour: Array, transmittance: Array, options: AugmentOptions) -> Array:
     """BackAug: [m, h, w, 3], [m, h, w] -> [m * n_back, h, w, 3]."""
     m, height, width, _ = colour.shape
+    n = m * options.n_back
     if options.back:
-        image_key, spectrum_key, blur_key = jax.random.split(key, 3)
+        u = background.uniform_16bit(key, (n, background.numbers_needed((height, width))))
 
-        def draw(a_key: Array) -> Array:
-            return background.sample_background(
-                a_key,
+        def draw(numbers: Array) -> Array:
+            return background.background_from_uniform(
+                numbers,
                 (height, width),
                 blur_sd=options.blur_sd,
                 reflect=options.blur_reflect,
                 probabilities=options.back_probabilities,
-                spectrum_key=spectrum_key if options.shared_background_draws else None,
-                blur_key=blur_key if options.shared_background_draws else None,
+                shared=u[0] if options.shared_background_draws else None,
             )
 
-        behind = jax.vmap(draw)(jax.random.split(image_key, m * options.n_back))
-        behind = behind.reshape(m, options.n_back, height, width, 3)
+        behind = jax.vmap(draw)(u).reshape(m, options.n_back, height, width, 3)
     else:
         behind = jnp.full((m, options.n_back, height, width, 3), options.background, colour.dtype)
     images = colour[:, None] + transmittance[:, None, ..., None] * behind
     images = jnp.clip(images, 0.0, 1.0) if options.clip_to_unit else images
     chex.assert_shape(images, (m, options.n_back, height, width, 3))
-    return images.reshape(m * options.n_back, height, width, 3)
+    return images.reshape(n, height, width, 3)
 
 
 def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
@@ -126,22 +128,22 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
     size = (height - taken, width - taken)
     if min(size) < 1:
         raise ValueError(f"cropping {taken} pixels off a {height} x {width} image leaves nothing")
+    u = jax.random.uniform(key, (n, 11))
+    u = jnp.broadcast_to(u[:1], u.shape) if options.shared_view_draws else u
 
-    def look(a_key: Array, image: Array) -> Array:
-        corner_key, other_key = jax.random.split(a_key)
-        u = jax.random.uniform(other_key, (3,))
-        row, column = jnp.floor(u[:2] * (taken + 1)).astype(jnp.int32)
+    def look(numbers: Array, image: Array) -> Array:
+        row, column = jnp.floor(numbers[:2] * (taken + 1)).astype(jnp.int32)
         if not options.persp:
             return jax.lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), (*size, 3))
-        corners = perspective.sample_corners(corner_key, (height, width), distortion=options.distortion)
+        corners = perspective.corners_from_uniform(
+            numbers[3:].reshape(4, 2), (height, width), distortion=options.distortion
+        )
         back = perspective.homography(corners, perspective.image_corners((height, width)))
-        back = jnp.where(u[2] < options.persp_probability, back, jnp.eye(3))
+        back = jnp.where(numbers[2] < options.persp_probability, back, jnp.eye(3))
         # Cropping after the warp is the same as warping the cropped part only.
         return perspective.warp(image, back, size=size, offset=(row, column))
 
-    if options.shared_view_draws:
-        return jax.vmap(look, in_axes=(None, 0))(key, images)
-    return jax.vmap(look)(jax.random.split(key, n), images)
+    return jax.vmap(look)(u, images)
 
 
 def augment_views(key: Array, colour: Array, transmittance: Array, *, options: AugmentOptions) -> Array:
