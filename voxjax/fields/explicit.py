@@ -1,0 +1,65 @@
+"""Vox_Exp: the raw values on the vertices are the parameters (the explicit grid of Pure CLIP guidance).
+
+Notation as in `grid`: axis order [x, y, z, channel]; channel 0 raw density, channels 1 to 3 raw colour.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from voxjax.fields import activation, grid
+from voxjax.structs import VoxelGrid
+
+
+class VoxExp(nn.Module):
+    """A voxel grid that is optimised directly, one packed array for density and colour.
+
+    Attributes:
+      shape: (nx, ny, nz), number of vertices.
+      lower: smallest corner of the box, world frame.
+      upper: largest corner of the box, world frame.
+      alpha_init: opacity of the untrained field over an interval of 1, in (0, 1).
+      learn_shift: whether the bias inside the softplus is a parameter (the paper's text) or a constant (its
+        released code).
+    """
+
+    shape: tuple[int, int, int]
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+    alpha_init: float = 1e-6
+    learn_shift: bool = True
+
+    query = staticmethod(grid.query_voxels)
+    occupied = staticmethod(grid.is_occupied)
+    occupied_box = staticmethod(grid.occupied_box)
+
+    @nn.compact
+    def bake(self, occupancy: jax.Array) -> VoxelGrid:
+        """The scene that the renderer samples from.
+
+        Args:
+          occupancy: [x, y, z] bool, False where a vertex is switched off.
+
+        Returns:
+          A `VoxelGrid` around the parameters `grid` [x, y, z, 4], zero at the start, and `density_shift` [],
+          where that is learned.
+
+        Raises:
+          ValueError: `occupancy` has another shape than the grid.
+        """
+        if occupancy.shape != tuple(self.shape):
+            raise ValueError(f"occupancy has shape {occupancy.shape}, the grid {tuple(self.shape)}")
+        values = self.param("grid", nn.initializers.zeros_init(), tuple(self.shape) + (4,), jnp.float32)
+        start = activation.density_shift_from_alpha(self.alpha_init)
+        shift = jnp.asarray(start, jnp.float32)
+        if self.learn_shift:
+            shift = self.param("density_shift", nn.initializers.constant(start), (), jnp.float32)
+        return VoxelGrid(
+            values=values,
+            density_shift=shift,
+            occupancy=occupancy,
+            lower=jnp.asarray(self.lower, jnp.float32),
+            upper=jnp.asarray(self.upper, jnp.float32),
+        )

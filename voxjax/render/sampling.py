@@ -1,0 +1,237 @@
+"""Where samples lie on a ray, and how many the renderer must have room for.
+
+Notation. Rays are a flat list here, `[n_rays, ...]`; samples come first, `[n_samples, n_rays]`, so that
+compositing runs along the leading axis and neighbouring rays are neighbours in memory. t: distance from the
+ray's origin along its unit direction, scene units. A ray meets the box between t_enter and t_exit, both
+clipped to [near, far]; sample i lies at t_enter + (i + 0.5) * step_size, for all i that stay before t_exit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from voxjax.structs import Rays
+
+Array = jax.Array
+Box = tuple[Array, Array]
+"""(lower [3], upper [3]), world frame."""
+
+
+@struct.dataclass
+class Placement:
+    """Samples along rays, whatever rule placed them.
+
+    Attributes:
+      distance: [n_samples, n_rays], t of each sample.
+      valid: [n_samples, n_rays] bool, False where the slot holds no sample.
+      interval: [] or [n_samples, n_rays], length that a sample stands for, in the unit of 1 / density.
+      overflow: [] int32, samples that found no slot.
+    """
+
+    distance: Array
+    valid: Array
+    interval: Array
+    overflow: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleBudget:
+    """Room for samples, in static numbers: changing one compiles the renderer again.
+
+    Attributes:
+      per_ray: most samples on one ray.
+      capacity: most samples of all rays together; `per_ray * n_rays` or more switches the flat list off.
+    """
+
+    per_ray: int
+    capacity: int
+
+
+def intersect_box(rays: Rays, lower: Array, upper: Array, *, near: float, far: float) -> tuple[Array, Array]:
+    """Where rays enter and leave an axis-aligned box.
+
+    Args:
+      rays: [...].
+      lower: [3], smallest corner, world frame.
+      upper: [3], largest corner.
+      near: smallest distance of interest, scene units.
+      far: largest distance of interest.
+
+    Returns:
+      (t_enter [...], t_exit [...]), clipped to [near, far]; t_exit <= t_enter means that the ray misses.
+    """
+    # A ray parallel to a slab never crosses its planes: a tiny slope sends both crossings to +-huge, with
+    # the signs that mean "always inside" or "never".
+    tiny = jnp.abs(rays.directions) < 1e-10
+    slope = jnp.where(tiny, 1e-10, rays.directions)
+    to_lower, to_upper = (lower - rays.origins) / slope, (upper - rays.origins) / slope
+    t_enter = jnp.max(jnp.minimum(to_lower, to_upper), axis=-1)
+    t_exit = jnp.min(jnp.maximum(to_lower, to_upper), axis=-1)
+    return jnp.clip(t_enter, near, far), jnp.clip(t_exit, near, far)
+
+
+def _sample_range(
+    rays: Rays, *, lower: Array, upper: Array, near: float, far: float, step_size: float, clip: Box | None
+) -> tuple[Array, Array, Array]:
+    """(t_enter, index of the first sample, number of samples), each [n_rays]; indices are int32."""
+    t_enter, t_exit = intersect_box(rays, lower, upper, near=near, far=far)
+    last = jnp.ceil((t_exit - t_enter) / step_size - 0.5)
+    first = jnp.zeros_like(last)
+    if clip is not None:
+        # Indices, not distances, are clipped: the samples that stay lie exactly where they were.
+        inner_enter, inner_exit = intersect_box(rays, *clip, near=near, far=far)
+        first = jnp.maximum(first, jnp.floor((inner_enter - t_enter) / step_size - 0.5))
+        last = jnp.minimum(last, jnp.ceil((inner_exit - t_enter) / step_size - 0.5) + 1.0)
+        last = jnp.where(inner_exit > inner_enter, last, first)
+    count = jnp.maximum(last - first, 0.0)
+    return t_enter, first.astype(jnp.int32), count.astype(jnp.int32)
+
+
+def place_in_box(
+    rays: Rays,
+    *,
+    lower: Array,
+    upper: Array,
+    near: float,
+    far: float,
+    step_size: float,
+    interval: Array | float,
+    per_ray: int,
+    clip: Box | None = None,
+) -> Placement:
+    """Samples at equal steps from a ray's entry into the box.
+
+    Args:
+      rays: [n_rays].
+      lower: [3], smallest corner of the box, world frame.
+      upper: [3], largest corner of the box.
+      near: smallest distance of a sample, scene units.
+      far: largest distance of a sample.
+      step_size: distance between samples, scene units.
+      interval: [], what `Placement.interval` shall be.
+      per_ray: number of slots on each ray.
+      clip: a smaller box outside which the field is known to be empty; samples there get no slot.
+
+    Returns:
+      Placement with n_samples = per_ray; samples beyond that are the farthest ones, counted as overflow.
+    """
+    chex.assert_rank(rays.origins, 2)
+    t_enter, first, count = _sample_range(
+        rays, lower=lower, upper=upper, near=near, far=far, step_size=step_size, clip=clip
+    )
+    slot = jnp.arange(per_ray, dtype=jnp.int32)[:, None]
+    return Placement(
+        distance=t_enter + ((first + slot).astype(jnp.float32) + 0.5) * step_size,
+        valid=slot < count,
+        interval=jnp.asarray(interval, jnp.float32),
+        overflow=jnp.sum(jnp.maximum(count - per_ray, 0)),
+    )
+
+
+def positions_of(rays: Rays, distance: Array) -> Array:
+    """World positions [n_samples, n_rays, 3] of samples at `distance` [n_samples, n_rays]."""
+    return rays.origins + distance[..., None] * rays.directions
+
+
+def round_up(n: int) -> int:
+    """The next number of the form m * 2^k, m in 8 .. 15, so that few different sizes are ever compiled."""
+    unit = 1 << max(0, int(n - 1).bit_length() - 4)
+    return max(8, -(-n // unit) * unit)
+
+
+@functools.partial(jax.jit, static_argnames=("per_ray", "occupied"))
+def count_samples(
+    scene: Any,
+    rays: Rays,
+    *,
+    lower: Array,
+    upper: Array,
+    near: float,
+    far: float,
+    step_size: float,
+    clip: Box | None = None,
+    per_ray: int = 0,
+    occupied: Callable[[Any, Array], Array] | None = None,
+) -> tuple[Array, Array]:
+    """(samples on the fullest ray [], samples that need a slot in the flat list []) for rays [n_rays].
+
+    With `occupied`, which needs `per_ray`, only occupied samples count for the second.
+    """
+    geometry: dict[str, Any] = {
+        "lower": lower,
+        "upper": upper,
+        "near": near,
+        "far": far,
+        "step_size": step_size,
+        "clip": clip,
+    }
+    count = _sample_range(rays, **geometry)[2]
+    if occupied is None:
+        return jnp.max(count), jnp.sum(count)
+    placement = place_in_box(rays, **geometry, interval=0.0, per_ray=per_ray)
+    valid = placement.valid & occupied(scene, positions_of(rays, placement.distance))
+    return jnp.max(count), jnp.sum(valid)
+
+
+def budget_for(
+    scene: Any,
+    rays: Rays,
+    *,
+    lower: Array,
+    upper: Array,
+    near: float,
+    far: float,
+    step_size: float,
+    clip: Box | None = None,
+    occupied: Callable[[Any, Array], Array] | None = None,
+    views_per_step: int = 1,
+    slack: float = 1.1,
+) -> SampleBudget:
+    """How much room a training step needs; a host computation, to be repeated when grid or occupancy changes.
+
+    Args:
+      scene: what `occupied` is asked about (unused without it).
+      rays: [n_poses, height, width], some of the views that training may draw.
+      lower: [3], smallest corner of the box, world frame.
+      upper: [3], largest corner of the box.
+      near: as in `place_in_box`.
+      far: as in `place_in_box`.
+      step_size: as in `place_in_box`.
+      clip: as in `place_in_box`.
+      occupied: (scene, positions [..., 3]) -> [...] bool; where it is False no slot is needed.
+      views_per_step: images that one step renders together.
+      slack: share of room to spare for views that are not among `rays`.
+
+    Returns:
+      A budget with both numbers rounded up to few distinct values.
+    """
+    geometry: dict[str, Any] = {
+        "lower": lower,
+        "upper": upper,
+        "near": near,
+        "far": far,
+        "step_size": step_size,
+        "clip": clip,
+    }
+    n_rays = int(np.prod(rays.origins.shape[1:-1]))
+    views = [
+        jax.tree.map(lambda leaf, i=i: leaf[i].reshape(-1, 3), rays) for i in range(rays.origins.shape[0])
+    ]
+    longest = max(int(count_samples(scene, view, **geometry)[0]) for view in views)
+    # One ray's count changes little between neighbouring views, and never beyond the depth range.
+    deepest = int(np.ceil((far - near) / step_size)) + 1
+    per_ray = min(round_up(int(np.ceil(longest * 1.02)) + 1), round_up(deepest))
+    fullest = max(
+        int(count_samples(scene, view, **geometry, per_ray=per_ray, occupied=occupied)[1]) for view in views
+    )
+    capacity = round_up(int(np.ceil(fullest * slack)) * views_per_step)
+    return SampleBudget(per_ray, min(capacity, per_ray * n_rays * views_per_step))

@@ -1,0 +1,234 @@
+"""Emission and absorption along rays: weights, compositing, and the renderer built on them.
+
+Notation. Samples come first, `[n_samples, n_rays]`, front to back; `n` numbers the flat list of samples.
+extinction x_i = density_i * interval; alpha_i = 1 - exp(-x_i); transmittance T_i = prod_{j<i} (1 - alpha_j)
+= exp(-sum_{j<i} x_j); weight w_i = T_i * alpha_i. Sums of extinction only ever add non-negative numbers, so
+nothing cancels, and no gradient divides by 1 - alpha.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from voxjax.render import sampling
+from voxjax.structs import Rays, Rendering, Samples
+
+Array = jax.Array
+Query = Callable[[Any, Samples], tuple[Array, Array]]
+"""(scene, samples [n]) -> (density [n], colour [n, 3])."""
+
+THRESHOLD = 1e-7
+"""A sample whose opacity or weight is at or below this contributes nothing (as in the reference)."""
+
+
+def _sum_before(x: Array, *, reverse: bool = False) -> Array:
+    """Exclusive running sum along the first axis: of all earlier rows, or of all later ones."""
+    total = lax.associative_scan(jnp.add, x, axis=0, reverse=reverse)
+    pad = jnp.zeros_like(x[:1])
+    return jnp.concatenate([total[1:], pad] if reverse else [pad, total[:-1]])
+
+
+def weights(extinction: Array) -> tuple[Array, Array]:
+    """Compositing weights.
+
+    Args:
+      extinction: [n_samples, ...], density * interval, >= 0; zero where there is no sample.
+
+    Returns:
+      (weights [n_samples, ...], transmittance [...]) in [0, 1]. Samples of opacity <= 1e-7 neither emit nor
+      absorb; of the others, those of weight <= 1e-7 absorb but do not emit, so that weights and transmittance
+      add up to 1 within 1e-7 per sample.
+    """
+    alpha = -jnp.expm1(-extinction)
+    active = alpha > THRESHOLD
+    extinction = jnp.where(active, extinction, 0.0)
+    before = _sum_before(extinction)
+    weight = jnp.where(active, jnp.exp(-before) * alpha, 0.0)
+    transmittance = jnp.exp(-(before[-1] + extinction[-1]))
+    return jnp.where(weight > THRESHOLD, weight, 0.0), transmittance
+
+
+@jax.custom_vjp
+def composite(extinction: Array, colour: Array, distance: Array) -> tuple[Array, Array, Array]:
+    """Front-to-back compositing.
+
+    Args:
+      extinction: [n_samples, n_rays], >= 0; zero where there is no sample.
+      colour: [n_samples, n_rays, 3].
+      distance: [n_samples, n_rays], from the ray origin.
+
+    Returns:
+      (colour [n_rays, 3], transmittance [n_rays], depth [n_rays]): sums of weight * colour and weight *
+      distance, and the last T. The gradient to `distance` is zero by definition. Samples below the thresholds
+      of `weights` get none either.
+    """
+    weight, transmittance = weights(extinction)
+    return jnp.sum(weight[..., None] * colour, axis=0), transmittance, jnp.sum(weight * distance, axis=0)
+
+
+def _composite_forward(extinction, colour, distance):
+    return composite(extinction, colour, distance), (extinction, colour, distance)
+
+
+def _composite_backward(residuals, gradients):
+    extinction, colour, distance = residuals
+    colour_gradient, transmittance_gradient, depth_gradient = gradients
+    weight, transmittance = weights(extinction)
+    # worth_i: what one unit of weight at sample i is worth to the loss. A unit more of x_i adds the share
+    # exp(-x_i) of T_i to w_i and takes w_j from every later sample j, and T from the last transmittance.
+    worth = jnp.sum(colour * colour_gradient, axis=-1) + distance * depth_gradient
+    alpha = -jnp.expm1(-extinction)
+    active = alpha > THRESHOLD
+    before = _sum_before(jnp.where(active, extinction, 0.0))
+    passed_on = jnp.where(weight > 0.0, jnp.exp(-(before + extinction)), 0.0) * worth
+    behind = _sum_before(weight * worth, reverse=True) + transmittance * transmittance_gradient
+    extinction_gradient = jnp.where(active, passed_on - behind, 0.0)
+    return extinction_gradient, weight[..., None] * colour_gradient, jnp.zeros_like(distance)
+
+
+composite.defvjp(_composite_forward, _composite_backward)
+
+
+@jax.custom_vjp
+def _take(source: Array, index: Array, back: Array) -> Array:
+    """Rows of `source` [a, c] at `index` [b], zero where it is a or more; `back` [a] is the inverse index.
+
+    Each row is taken at most once, so the gradient is a read through `back` and not a scatter.
+    """
+    del back
+    return source.at[index].get(mode="fill", fill_value=0)
+
+
+def _take_forward(source, index, back):
+    return _take(source, index, back), back
+
+
+def _take_backward(back, gradient):
+    return gradient.at[back].get(mode="fill", fill_value=0), None, None
+
+
+_take.defvjp(_take_forward, _take_backward)
+
+
+def _compact(valid: Array, capacity: int) -> tuple[Array, Array, Array]:
+    """Numbers the valid slots: the flat list and the dense layout, each as an index into the other.
+
+    Returns:
+      (slot of each list entry [capacity], list entry of each slot [n_slots], entries left out []). Slots are
+      numbered front to back over all rays, so what does not fit is what lies farthest. An index equal to the
+      length of its target means none.
+    """
+    valid = valid.reshape(-1)
+    entry = jnp.cumsum(valid.astype(jnp.int32)) - 1
+    total = entry[-1] + 1
+    entry = jnp.where(valid & (entry < capacity), entry, capacity)
+    slots = jnp.arange(valid.size, dtype=jnp.int32)
+    slot = jnp.full(capacity, valid.size, jnp.int32).at[entry].set(slots, mode="drop", unique_indices=True)
+    return slot, entry, jnp.maximum(total - capacity, 0)
+
+
+def render_placed(
+    query: Query, scene: Any, rays: Rays, placement: sampling.Placement, *, capacity: int | None = None
+) -> Rendering:
+    """Renders rays whose samples are already placed.
+
+    Args:
+      query: the field's `query`.
+      scene: what `query` reads.
+      rays: [n_rays].
+      placement: samples [n_samples, n_rays].
+      capacity: static length of the flat list of valid samples that is queried; None queries every slot.
+
+    Returns:
+      Rendering [n_rays]; `overflow` adds what `placement` and the flat list had no room for.
+    """
+    n_samples, n_rays = placement.valid.shape
+    interval = jnp.broadcast_to(placement.interval, placement.valid.shape)
+    overflow = placement.overflow
+    if capacity is None or capacity >= n_samples * n_rays:
+        samples = Samples(sampling.positions_of(rays, placement.distance), interval)
+        density, colour = query(scene, samples)
+    else:
+        slot, entry, left_out = _compact(placement.valid, capacity)
+        overflow = overflow + left_out
+        # Idle list entries ask for some other slot, each for another one: nothing reads what they get, and
+        # their zero gradients must not all queue for one voxel.
+        slot_or_any = jnp.where(slot < n_samples * n_rays, slot, jnp.arange(capacity, dtype=jnp.int32))
+        ray = slot_or_any % n_rays
+        distance = placement.distance.reshape(-1)[slot_or_any]
+        positions = rays.origins[ray] + distance[:, None] * rays.directions[ray]
+        density, colour = query(scene, Samples(positions, interval.reshape(-1)[slot_or_any]))
+        packed = jnp.concatenate([density[:, None], colour], axis=-1)
+        chex.assert_shape(packed, (capacity, 4))
+        dense = _take(packed, entry, slot).reshape(n_samples, n_rays, 4)
+        density, colour = dense[..., 0], dense[..., 1:]
+    chex.assert_shape([density, colour], [(n_samples, n_rays), (n_samples, n_rays, 3)])
+    extinction = jnp.where(placement.valid, density * interval, 0.0)
+    colour, transmittance, depth = composite(extinction, colour, placement.distance)
+    return Rendering(colour=colour, transmittance=transmittance, depth=depth, overflow=overflow)
+
+
+def render_rays(
+    query: Query,
+    scene: Any,
+    rays: Rays,
+    *,
+    near: float,
+    far: float,
+    step_size: float,
+    interval: Array | float,
+    lower: Array,
+    upper: Array,
+    budget: sampling.SampleBudget,
+    clip: sampling.Box | None = None,
+    occupied: Callable[[Any, Array], Array] | None = None,
+) -> Rendering:
+    """Renders rays with samples at equal steps inside a box; jit with `query`, `budget`, `occupied` static.
+
+    Args:
+      query: the field's `query`.
+      scene: what `query` reads.
+      rays: [...], any leading axes; all of them share one flat list of samples.
+      near: smallest distance of a sample, scene units.
+      far: largest distance of a sample.
+      step_size: distance between samples, scene units.
+      interval: [], length that a sample stands for, in the unit of 1 / density.
+      lower: [3], smallest corner of the box, world frame.
+      upper: [3], largest corner of the box.
+      budget: room for samples; what does not fit is left out, farthest first, and counted in `overflow`.
+      clip: a smaller box outside which the field is empty: saves slots, changes nothing else.
+      occupied: (scene, positions [..., 3]) -> [...] bool, False where the field is empty: saves list entries.
+
+    Returns:
+      Rendering [...], colour premultiplied and without background.
+    """
+    leading = rays.origins.shape[:-1]
+    flat = Rays(rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3))
+    placement = sampling.place_in_box(
+        flat,
+        lower=lower,
+        upper=upper,
+        near=near,
+        far=far,
+        step_size=step_size,
+        interval=interval,
+        per_ray=budget.per_ray,
+        clip=clip,
+    )
+    if occupied is not None:
+        where = occupied(scene, sampling.positions_of(flat, placement.distance))
+        placement = dataclasses.replace(placement, valid=placement.valid & where)
+    out = render_placed(query, scene, flat, placement, capacity=budget.capacity)
+    return dataclasses.replace(
+        out,
+        colour=out.colour.reshape(leading + (3,)),
+        transmittance=out.transmittance.reshape(leading),
+        depth=out.depth.reshape(leading),
+    )
