@@ -231,11 +231,21 @@ def test_words_outside_the_vocabulary_are_refused_with_what_is_known(tmp_path):
     assert ", ".join(WORDS) in str(caught.value)
 
 
-def test_vocabulary_ignores_case_and_punctuation(tmp_path):
+def test_a_model_with_a_vocabulary_sees_words_only(tmp_path):
     from voxjax.guidance import tokens
 
     folder, *_ = write_checkpoint(tmp_path / "known", vocabulary=WORDS)
-    tokens.check_words(["A RED sphere; on-top of a cube."], folder)
+    assert tokens.known_words(["A RED sphere; on-top of a cube."], folder) == [
+        "a red sphere on top of a cube"
+    ]
+    with pytest.raises(UserError, match="is empty"):
+        load_guidance(str(folder), prompts=["..."])
+
+
+def test_prompts_reach_any_other_model_untouched(small):
+    from voxjax.guidance import tokens
+
+    assert tokens.known_words(["A RED, purple dog."], small) == ["A RED, purple dog."]
 
 
 @pytest.mark.parametrize("eos_token_id", [7, 49407])
@@ -283,7 +293,7 @@ def test_an_unknown_activation_is_refused(small):
         load_guidance(str(small))
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "vocabulary.json"])
 def test_files_that_cannot_be_read_are_named(small, file):
     (small / file).write_text("{")
     with pytest.raises(UserError, match=file):

@@ -80,27 +80,31 @@ class _VisionTransformer(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, images: Array) -> Array:
-        """[n, s, s, c], normalised -> [n, w], the class token behind the last layer."""
+    def __call__(self, images: Array) -> tuple[Array, Array]:
+        """[n, s, s, c], normalised -> last layer: class token [n, w], normed; patches [n, k * k, w], not."""
         norm = {"epsilon": self.config.layer_norm_eps, "dtype": self.dtype}
         hidden = _VisionEmbeddings(self.config, self.dtype, name="embeddings")(images)
         hidden = nn.LayerNorm(**norm, name="pre_layrnorm")(hidden)  # the name is spelt so in the checkpoints
         hidden = FlaxCLIPEncoder(self.config, dtype=self.dtype, name="encoder")(hidden, return_dict=False)[0]
-        return nn.LayerNorm(**norm, name="post_layernorm")(hidden[:, 0])
+        return nn.LayerNorm(**norm, name="post_layernorm")(hidden[:, 0]), hidden[:, 1:]
 
 
 class ImageTower(nn.Module):
-    """Normalised images [n, s, s, c] -> projected features [n, d], not of unit length."""
+    """Normalised images [n, s, s, c] -> features [n, d], not of unit length, and patches [n, k * k, w].
+
+    The patches are those behind the last layer; guidance has no use for them, training a model does.
+    """
 
     config: Any
     dtype: Any
 
     @nn.compact
-    def __call__(self, images: Array) -> Array:
+    def __call__(self, images: Array) -> tuple[Array, Array]:
         """See the class."""
-        features = _VisionTransformer(self.config.vision_config, self.dtype, name="vision_model")(images)
+        tower = _VisionTransformer(self.config.vision_config, self.dtype, name="vision_model")
+        features, patches = tower(images)
         d = self.config.projection_dim
-        return nn.Dense(d, use_bias=False, dtype=self.dtype, name="visual_projection")(features)
+        return nn.Dense(d, use_bias=False, dtype=self.dtype, name="visual_projection")(features), patches
 
 
 class TextTower(nn.Module):
@@ -133,10 +137,9 @@ def load(name: str, folder: Path, *, prompts: Sequence[str], dtype: Any) -> tupl
     Raises:
       UserError: files that do not fit together, or prompts that the model cannot take.
     """
-    config = _read_config(folder)
-    tokens.check_words(prompts, folder)
+    config = read_config(folder)
     ids, ends = tokens.tokenise(
-        prompts,
+        tokens.known_words(prompts, folder),
         _read_tokenizer(folder),
         max_tokens=config.text_config.max_position_embeddings,
         eos_token_id=config.text_config.eos_token_id,
@@ -173,7 +176,7 @@ def _make_encode(tower: ImageTower, size: int, mean: tuple, sd: tuple) -> Callab
     def encode(params: Any, images: Array) -> Array:
         chex.assert_shape(images, (None, size, size, 3))
         normalised = (images.astype(jnp.float32) - jnp.array(mean)) / jnp.array(sd)
-        features = tower.apply({"params": jax.lax.stop_gradient(params)}, normalised)
+        features, _ = tower.apply({"params": jax.lax.stop_gradient(params)}, normalised)
         return _unit(features)
 
     return encode
@@ -203,7 +206,12 @@ def _shapes(tower: nn.Module, *inputs: Any) -> dict[convert.Key, tuple[int, ...]
     return {key: leaf.shape for key, leaf in traverse_util.flatten_dict(tree).items()}
 
 
-def _read_config(folder: Path) -> Any:
+def read_config(folder: Path) -> Any:
+    """The CLIPConfig of a folder.
+
+    Raises:
+      UserError: not the config of a CLIP, or an activation that nobody knows.
+    """
     raw = _read_json(folder / names.CONFIG)
     if raw.get("model_type") != "clip":
         raise UserError(f"{folder / names.CONFIG} describes a {raw.get('model_type')!r} model, not a 'clip'")

@@ -5,6 +5,7 @@ Notation: p prompts, l tokens (the text length of the model, start and end token
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -18,25 +19,33 @@ from voxjax.errors import UserError
 VOCABULARY = "vocabulary.json"
 
 
-def check_words(prompts: Sequence[str], folder: Path) -> None:
+def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
     """Holds the prompts against `vocabulary.json` (`{"words": [...]}`), if the folder has one.
 
     A small model maps words that it never saw to nothing in particular; better to say so than to guide
-    towards noise. Case and punctuation are ignored.
+    towards noise. Such a model knows words, of letters and digits, and nothing else: case and punctuation
+    are taken out of the prompts.
+
+    Returns:
+      The prompts to tokenise; untouched where there is no `vocabulary.json`.
 
     Raises:
       UserError: naming the unknown words and listing the known ones.
     """
     file = folder / VOCABULARY
     if not file.is_file():
-        return
-    known = json.loads(file.read_text(encoding="utf-8"))["words"]
-    used = {word: None for prompt in prompts for word in re.findall(r"[^\W_]+", prompt.lower())}
-    unknown = [word for word in used if word not in known]
+        return list(prompts)
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))["words"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'cannot read {file}, which should be {{"words": [...]}}: {error!r}') from error
+    used = [re.findall(r"[^\W_]+", prompt.lower()) for prompt in prompts]
+    unknown = [word for word in dict.fromkeys(itertools.chain(*used)) if word not in known]
     if unknown:
         raise UserError(
             f"this CLIP does not know {', '.join(map(repr, unknown))}; the words it knows: {', '.join(known)}"
         )
+    return [" ".join(words) for words in used]
 
 
 def tokenise(
