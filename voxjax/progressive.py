@@ -82,7 +82,7 @@ class Plan:
 
     def rescales_before(self, step: int) -> bool:
         """Whether the grid changes between step `step - 1` and step `step`."""
-        return step > 0 and self.stage_at(step).shape != self.stage_at(step - 1).shape
+        return step in self.boundaries and step > 0 and self.stage_at(step) != self.stage_at(step - 1)
 
     def tests_before(self, step: int) -> bool:
         """Whether empty vertices are switched off before step `step`."""
