@@ -65,8 +65,13 @@ class AugmentOptions:
     shared_view_draws: bool = False
 
 
-# Each stage draws the numbers of all its images in one call: every call of the generator costs about half a
-# second of compilation on CPU, and numbers of one call are as independent as those of many.
+def _uniform(key: Array, n: int, per_image: int) -> Array:
+    """Numbers [n, per_image] in [0, 1) for all images of a stage.
+
+    One flat call for all: calls of the generator, and odd shapes in them above all, are what takes XLA long
+    to compile on CPU, and numbers of one call are as independent as those of many.
+    """
+    return jax.random.uniform(key, (n * per_image,)).reshape(n, per_image)
 
 
 def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptions) -> tuple[Array, Array]:
@@ -76,7 +81,7 @@ def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptio
     if not options.diff:
         return colour, transmittance
     n, height, width, _ = colour.shape
-    u = jax.random.uniform(key, (n, 8))
+    u = _uniform(key, n, 8)
     # One change of size for all images, as in the released code; the last number of an image is for it.
     u = u.at[:, 7].set(u[0, 7])
 
@@ -128,7 +133,7 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
     size = (height - taken, width - taken)
     if min(size) < 1:
         raise ValueError(f"cropping {taken} pixels off a {height} x {width} image leaves nothing")
-    u = jax.random.uniform(key, (n, 11))
+    u = _uniform(key, n, 11)
     u = jnp.broadcast_to(u[:1], u.shape) if options.shared_view_draws else u
 
     def look(numbers: Array, image: Array) -> Array:
