@@ -156,14 +156,9 @@ def load(name: str, folder: Path, *, prompts: Sequence[str], dtype: Any) -> tupl
     )
     text = _encode_text(text_tower, text_params, ids, ends, config.projection_dim)
     image_params = {key: jnp.asarray(flat[key], _stored_type(key, dtype)) for key in image_shapes}
-    guidance = Guidance(
-        params=traverse_util.unflatten_dict(image_params),
-        name=name,
-        image_size=size,
-        embedding_size=config.projection_dim,
-        encode=_make_encode(image_tower, size, *_read_normalisation(folder)),
-    )
-    return guidance, text
+    encode = _make_encode(image_tower, size, *_read_normalisation(folder))
+    params = traverse_util.unflatten_dict(image_params)
+    return Guidance(params, name, size, config.projection_dim, encode), text
 
 
 def _stored_type(key: convert.Key, dtype: Any) -> Any:
@@ -232,17 +227,16 @@ def _read_tokenizer(folder: Path) -> Any:
     """A `tokenizers.Tokenizer`; from `vocab.json` and `merges.txt` it is put together as CLIP's own is."""
     from tokenizers import Tokenizer
 
-    whole = folder / names.TOKENIZER
     try:
-        if whole.is_file():
-            return Tokenizer.from_file(str(whole))
+        if (folder / names.TOKENIZER).is_file():
+            return Tokenizer.from_file(str(folder / names.TOKENIZER))
         from transformers.models.clip.tokenization_clip_fast import CLIPTokenizerFast
 
         vocabulary, merges = (str(folder / part) for part in names.TOKENIZER_PARTS)
         return CLIPTokenizerFast(vocab_file=vocabulary, merges_file=merges).backend_tokenizer
     except Exception as error:  # the tokenizers library raises nothing more precise
-        what = whole if whole.is_file() else " or ".join(str(folder / part) for part in names.TOKENIZER_PARTS)
-        raise UserError(f"cannot read {what}: {error}") from error
+        files = f"{names.TOKENIZER}, or {' and '.join(names.TOKENIZER_PARTS)}"
+        raise UserError(f"cannot read the tokenizer ({files}) in {folder}: {error}") from error
 
 
 def _read_json(file: Path) -> dict[str, Any]:

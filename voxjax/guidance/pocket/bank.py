@@ -32,11 +32,11 @@ class Bank:
       indices: [n, 2] int32, places in SHAPES of the lower (or only) and the upper object.
     """
 
-    alpha: Array
-    normal: Array
-    top: Array
-    elevation_deg: Array
-    indices: Array
+    alpha: np.ndarray
+    normal: np.ndarray
+    top: np.ndarray
+    elevation_deg: np.ndarray
+    indices: np.ndarray
 
 
 def _quantise(trace: shapes.Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

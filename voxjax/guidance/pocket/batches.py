@@ -46,7 +46,7 @@ class Batch:
 
 
 class Phrasebook:
-    """Captions as token ids, filled in inside a traced function. One token a word makes that a table look-up."""
+    """Captions as token ids, filled in inside a traced function: one token a word makes that a look-up."""
 
     def __init__(self, folder: Path):
         """Reads the tokenizer files in `folder`."""
@@ -59,6 +59,7 @@ class Phrasebook:
         self.colour_only = self._templates(["a {} object"], _SLOTS[:1])
         self.negatives = [self._templates([t], _SLOTS[:1]) for t in captions.NEGATIVES]
         self.nothing = self._templates([captions.NOTHING], ())
+        self._a, self._an, self._orange = (row[1] for row in captions.encode(["a", "an", "orange"], folder))
 
     def _templates(self, templates, slots) -> Array:
         """[n, TEXT_LENGTH] token ids with -1 - i in place of slot i of _SLOTS."""
@@ -81,7 +82,8 @@ class Phrasebook:
         for slot, index in slots.items():
             table = self.colours if slot.endswith("colour") else self.shapes
             ids = jnp.where(ids == -1 - _SLOTS.index(slot), table[index][:, None], ids)
-        return ids
+        before_vowel = jnp.roll(ids, -1, axis=1) == self._orange  # the one colour that asks for "an"
+        return jnp.where((ids == self._a) & before_vowel, self._an, ids)
 
 
 def _photographs(source: bank.Bank, rows: np.ndarray) -> scenes.Photographs:
@@ -162,6 +164,7 @@ def make_batch(
     key: Array,
     photographs: scenes.Photographs,
     shape_ids: Array,
+    clutter: Array,
     *,
     phrases: Phrasebook,
     seen: Array,
@@ -174,6 +177,7 @@ def make_batch(
       key: PRNG key.
       photographs: N_SINGLE + N_PAIR of them.
       shape_ids: [n, 2].
+      clutter: [], see `scenes.draw_scenes`.
       phrases: the captions.
       seen: [8, 10] bool, pairs of shape and colour that may be shown.
       style: rendering style, see `scenes`.
@@ -188,7 +192,9 @@ def make_batch(
     everything = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), photographs, empty)
     all_colours = jnp.concatenate([colour_ids, none_colours])
     all_shapes = jnp.concatenate([shape_ids, jnp.zeros((N_NONE, 2), jnp.int32)])
-    images, geometry = scenes.draw_scenes(keys[3], everything, all_colours, style=style, out_size=image_size)
+    images, geometry = scenes.draw_scenes(
+        keys[3], everything, all_colours, clutter=clutter, style=style, out_size=image_size
+    )
     negative = jnp.where(kinds == 2, 2 * N_COLOURS, kinds * N_COLOURS + none_colours[:, 0])
     labels = jnp.concatenate(
         [

@@ -7,7 +7,6 @@ against fog and crumbs.
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
@@ -67,13 +66,18 @@ REPORT_PAIRS = HELD_OUT + (
     ("black", "cone"),
 )
 
-TEXT_LENGTH = 16
+TEXT_LENGTH = 12
 _BEGIN, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def caption(colour: str, shape: str) -> str:
     """The plain caption of one object, as prompts and evaluation use it."""
-    return TEMPLATES[0].format(f"{colour} {shape}")
+    return with_article(f"{colour} {shape}")
+
+
+def with_article(phrase: str) -> str:
+    """The phrase after "a" or "an"."""
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
 def single_captions() -> list[str]:
@@ -89,6 +93,7 @@ def words() -> list[str]:
         *NEGATIVES,
         NOTHING,
         "a {} object",
+        "an",
         *COLOURS,
         *SHAPES,
     ]
@@ -172,4 +177,4 @@ def seen_mask(*, hold_out: bool) -> list[list[bool]]:
 
 def pair_codes() -> list[tuple[int, int]]:
     """All (lower shape, upper shape) combinations as indices into SHAPES."""
-    return list(itertools.product(range(len(SHAPES)), repeat=2))
+    return [(lower, upper) for lower in range(len(SHAPES)) for upper in range(len(SHAPES))]

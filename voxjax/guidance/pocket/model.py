@@ -18,7 +18,20 @@ PIXEL_SD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How one of the two models is built and trained. Sizes in pixels and channels."""
+    """How one of the two models is built and trained.
+
+    Attributes:
+      name: of the model and its folder.
+      style: of the renders, see `scenes`.
+      hold_out: whether captions.HELD_OUT are kept out of training.
+      image_size: pixels a side; patch_size: likewise.
+      width: channels of the image tower; layers, heads: of the same.
+      text_width: channels of the text tower; text_layers: its depth.
+      adversarial_radius: largest shift of an image along its gradient, L2 norm over the image; 0 for none.
+      learning_rate: at its peak.
+      seed: of everything drawn; steps: parameter updates.
+      projection: dimensions of the embeddings.
+    """
 
     name: str
     style: str
@@ -31,6 +44,8 @@ class Recipe:
     text_width: int
     adversarial_radius: float
     learning_rate: float
+    seed: int
+    steps: int
     projection: int = 128
     text_layers: int = 2
 
@@ -40,7 +55,7 @@ RECIPES = {
         name="pocket",
         style="plain",
         hold_out=True,
-        image_size=64,
+        image_size=48,
         patch_size=8,
         width=128,
         layers=4,
@@ -48,6 +63,8 @@ RECIPES = {
         text_width=96,
         adversarial_radius=2.0,
         learning_rate=1.6e-3,
+        seed=0,
+        steps=3000,
     ),
     "pocket-eval": Recipe(
         name="pocket-eval",
@@ -61,6 +78,8 @@ RECIPES = {
         text_width=128,
         adversarial_radius=0.0,
         learning_rate=2.0e-3,
+        seed=1,
+        steps=2400,
     ),
 }
 

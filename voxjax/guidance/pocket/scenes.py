@@ -8,9 +8,11 @@ lights, a highlight, often a dark outline, warmer or cooler light) for `pocket-e
 from __future__ import annotations
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from voxjax.guidance.pocket.captions import COLOURS
@@ -28,10 +30,10 @@ class Photographs:
       up: [n, 3], the world's up direction in the camera frame.
     """
 
-    alpha: Array
-    normal: Array
-    top: Array
-    up: Array
+    alpha: Array | np.ndarray
+    normal: Array | np.ndarray
+    top: Array | np.ndarray
+    up: Array | np.ndarray
 
 
 def _uniform(key: Array, low: float, high: float, shape=()) -> Array:
@@ -43,7 +45,7 @@ def _maybe(key: Array, probability: float) -> Array:
 
 
 def smooth_noise(key: Array, size: int, cells: int, channels: int) -> Array:
-    """Random values on a `cells` x `cells` lattice, enlarged smoothly to [size, size, channels], in [0, 1]."""
+    """Random values on a `cells` x `cells` lattice, enlarged to [size, size, channels], in [0, 1]."""
     lattice = jax.random.uniform(key, (cells, cells, channels))
     return jnp.clip(jax.image.resize(lattice, (size, size, channels), "cubic"), 0.0, 1.0)
 
@@ -60,8 +62,11 @@ def blur(image: Array, sd: Array) -> Array:
     return jnp.einsum("ij,jkc,lk->ilc", matrix, image, matrix)
 
 
-def background(key: Array, size: int) -> Array:
-    """White, black, grey, one colour, a checkerboard, noise, blotches or a ramp, [size, size, 3]."""
+def background(key: Array, size: int, clutter: Array) -> Array:
+    """White, black, grey, one colour, a checkerboard, noise, blotches or a ramp, [size, size, 3].
+
+    With `clutter` at 0 only the even ones are drawn, with 1 all.
+    """
     keys = jax.random.split(key, 8)
     two = jax.random.uniform(keys[1], (2, 3))
     grey = jax.random.uniform(keys[2])
@@ -82,7 +87,8 @@ def background(key: Array, size: int) -> Array:
         ]
     )
     weight = jnp.asarray([0.26, 0.06, 0.1, 0.12, 0.14, 0.1, 0.14, 0.08])
-    picked = choices[jax.random.choice(keys[0], len(weight), p=weight)]
+    weight = weight * jnp.where(jnp.arange(len(weight)) < 4, 1.0, clutter)
+    picked = choices[jax.random.choice(keys[0], len(weight), p=weight / jnp.sum(weight))]
     sd = _uniform(keys[6], 0.3, 5.0) * _maybe(keys[7], 0.5) * (jnp.ptp(picked) > 0)
     return blur(picked, sd)
 
@@ -133,7 +139,7 @@ def place(key: Array, image: Array, out_size: int) -> tuple[Array, Array]:
     """
     size = image.shape[0]
     k_zoom, k_shift, k_flip = jax.random.split(key, 3)
-    zoom = jnp.exp(_uniform(k_zoom, jnp.log(0.8), jnp.log(1.25))) * out_size / size
+    zoom = jnp.exp(_uniform(k_zoom, math.log(0.8), math.log(1.25))) * out_size / size
     shift = _uniform(k_shift, -0.08, 0.08, (2,)) * out_size
     sign = jnp.where(jax.random.bernoulli(k_flip), -1.0, 1.0)
     target = jnp.arange(out_size) + 0.5 - out_size / 2
@@ -146,7 +152,7 @@ def place(key: Array, image: Array, out_size: int) -> tuple[Array, Array]:
     return jnp.einsum("ij,jkc,lk->ilc", rows, image, columns), sign
 
 
-def _tune(key: Array, image: Array) -> Array:
+def _tune(key: Array, image: Array, clutter: Array) -> Array:
     """Mild brightness, contrast, saturation, then blur and grain; [h, w, 3] to [0, 1]."""
     keys = jax.random.split(key, 7)
     image = image + _uniform(keys[0], -0.12, 0.12)
@@ -154,13 +160,13 @@ def _tune(key: Array, image: Array) -> Array:
     image = mean + (image - mean) * _uniform(keys[1], 0.75, 1.3)
     grey = jnp.mean(image, axis=-1, keepdims=True)
     image = grey + (image - grey) * _uniform(keys[2], 0.7, 1.4)
-    image = blur(image, _uniform(keys[3], 0.2, 1.6) * _maybe(keys[4], 0.5))
-    grain = _uniform(keys[5], 0.0, 0.07) * jax.random.normal(keys[6], image.shape)
+    image = blur(image, _uniform(keys[3], 0.2, 1.6) * _maybe(keys[4], 0.5) * clutter)
+    grain = clutter * _uniform(keys[5], 0.0, 0.07) * jax.random.normal(keys[6], image.shape)
     return jnp.clip(image + grain, 0.0, 1.0)
 
 
 def _one_scene(
-    key: Array, photograph: Photographs, colours: Array, *, style: str, out_size: int
+    key: Array, photograph: Photographs, colours: Array, *, clutter: Array, style: str, out_size: int
 ) -> tuple[Array, Array]:
     keys = jax.random.split(key, 10)
     size = photograph.alpha.shape[0]
@@ -168,20 +174,20 @@ def _one_scene(
     light, highlight = shade(keys[0], normal, photograph.up, style=style)
     low, high = _colour(keys[1], colours[0]), _colour(keys[2], colours[1])
     base = jnp.where(photograph.top[..., None] > 0, high, low)
-    texture = 1 + _uniform(keys[3], 0.0, 0.35) * (smooth_noise(keys[4], size, 9, 1) - 0.5)
+    texture = 1 + clutter * _uniform(keys[3], 0.0, 0.35) * (smooth_noise(keys[4], size, 9, 1) - 0.5)
     colour = jnp.clip(base * texture * light + highlight, 0.0, 1.0)
     alpha = photograph.alpha[..., None]
     layers = jnp.concatenate([colour, jnp.ones_like(alpha), photograph.top[..., None], normal], axis=-1)
     layers, sign = place(keys[5], layers * alpha, out_size)
     geometry = layers[..., 3:] * jnp.stack([1.0, 1.0, sign, 1.0, 1.0])
-    thin = 1 - _maybe(keys[6], 0.25) * _uniform(keys[7], 0.0, 0.5)
-    image = thin * layers[..., :3] + (1 - thin * layers[..., 3:4]) * background(keys[8], out_size)
-    return _tune(keys[9], image), geometry
+    thin = 1 - clutter * _maybe(keys[6], 0.25) * _uniform(keys[7], 0.0, 0.5)
+    image = thin * layers[..., :3] + (1 - thin * layers[..., 3:4]) * background(keys[8], out_size, clutter)
+    return _tune(keys[9], image, clutter), geometry
 
 
 @functools.partial(jax.jit, static_argnames=("style", "out_size"))
 def draw_scenes(
-    key: Array, photographs: Photographs, colours: Array, *, style: str, out_size: int
+    key: Array, photographs: Photographs, colours: Array, *, clutter: Array, style: str, out_size: int
 ) -> tuple[Array, Array]:
     """Colours, lights and places a batch of photographs.
 
@@ -189,6 +195,7 @@ def draw_scenes(
       key: PRNG key.
       photographs: n photographs.
       colours: [n, 2] int32, places in COLOURS of the lower (or only) and the upper object.
+      clutter: [], from 0 (even backgrounds, sharp, solid) to 1 (everything).
       style: one of STYLES.
       out_size: side of the images in pixels.
 
@@ -196,7 +203,7 @@ def draw_scenes(
       The images [n, out_size, out_size, 3] in [0, 1], and what lies in each pixel [n, out_size, out_size, 5]:
       coverage, coverage by the upper object, normal times coverage.
     """
-    draw = functools.partial(_one_scene, style=style, out_size=out_size)
+    draw = functools.partial(_one_scene, clutter=clutter, style=style, out_size=out_size)
     return jax.vmap(draw)(jax.random.split(key, colours.shape[0]), photographs, colours)
 
 

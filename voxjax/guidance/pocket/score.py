@@ -6,7 +6,11 @@ fixed light that neither training style uses, in the plain colours of `captions.
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +40,7 @@ def true_renders(width_px: int, *, elevation_deg: float = 45.0, azimuths_deg=AZI
     poses = jax.vmap(lambda azimuth: shapes.evaluation_pose(azimuth, elevation_deg))(
         jnp.asarray(azimuths_deg)
     )
-    poses = poses.replace(yaw_deg=jnp.full(n_views, 20.0))
+    poses = dataclasses.replace(poses, yaw_deg=jnp.full(n_views, 20.0))
     poses = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(shapes.SHAPES),) + (1,) * (leaf.ndim - 1)), poses)
     lower = jnp.repeat(jnp.arange(len(shapes.SHAPES)), n_views)
     indices = jnp.stack([lower, jnp.zeros_like(lower)], axis=1)
@@ -95,3 +99,34 @@ def summarise(named: np.ndarray) -> dict:
             if per_pair[i, j] < named.shape[-1]
         },
     }
+
+
+def score_model(name: str) -> dict:
+    """`summarise` for a model by the name or folder that `load_guidance` takes."""
+    from voxjax.guidance import load_guidance
+
+    guidance, texts = load_guidance(name, prompts=captions.single_captions(), dtype="float32")
+    encode = jax.jit(guidance.encode)
+    named = name_true_renders(
+        lambda images: encode(guidance.params, images), texts, image_size=guidance.image_size
+    )
+    return summarise(named)
+
+
+def main() -> None:
+    """Command line: scores models on true renders and prints, or writes, JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", default=["pocket", "pocket-eval"])
+    parser.add_argument("--out", type=Path, help="JSON file")
+    args = parser.parse_args()
+    text = json.dumps({name: score_model(name) for name in args.models}, indent=1)
+    print(text)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

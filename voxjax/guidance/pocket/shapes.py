@@ -94,7 +94,7 @@ def _radial(p: Array) -> Array:
 
 
 def _taper(r: Array, z: Array, base: Array, half: Array) -> Array:
-    """Distance to a right-angled profile that narrows from `base` at -half to a point at +half (a lower bound)."""
+    """Distance to a profile that narrows from `base` at -half to a point at +half (a lower bound)."""
     slope = jnp.sqrt(base**2 + (2 * half) ** 2)
     side = (r * 2 * half + (z - half) * base) / slope
     return jnp.maximum(side, -half - z)
@@ -231,7 +231,7 @@ def trace(pose: Pose, indices: Array, is_pair: Array, *, width_px: int) -> Trace
 
 
 def evaluation_pose(azimuth_deg: Array, elevation_deg: float = 45.0) -> Pose:
-    """The pose of the evaluation view: object upright at size 1 in the centre, the NeRF 'Blender' focal length."""
+    """The evaluation view: object upright at size 1 in the centre, the NeRF 'Blender' focal length."""
     one = jnp.ones(())
     return Pose(
         azimuth_deg=jnp.asarray(azimuth_deg, jnp.float32),
@@ -245,7 +245,7 @@ def evaluation_pose(azimuth_deg: Array, elevation_deg: float = 45.0) -> Pose:
 
 
 def sample_pose(key: Array) -> Pose:
-    """A random training pose: any azimuth and yaw, elevation 5 to 60 degrees, sizes and proportions varied."""
+    """A random training pose: any azimuth and yaw, elevation 5 to 60 degrees, varied proportions."""
     keys = jax.random.split(key, 7)
 
     def uniform(i: int, low: float, high: float, shape=()) -> Array:
@@ -264,5 +264,5 @@ def sample_pose(key: Array) -> Pose:
 
 @functools.partial(jax.jit, static_argnames="width_px")
 def trace_many(poses: Pose, indices: Array, is_pair: Array, *, width_px: int) -> Trace:
-    """`trace` over a leading axis, one image after the other so that only the shapes at hand are evaluated."""
+    """`trace` over a leading axis, image by image so that only the shapes at hand are evaluated."""
     return jax.lax.map(lambda args: trace(*args, width_px=width_px), (poses, indices, is_pair))
