@@ -14,12 +14,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are `UserError`s, and which accepts no shortened names."""
 
     def __init__(self, *, prog: str, description: str):
-        super().__init__(
-            prog=prog,
-            description=description,
-            allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the whole usage."""
