@@ -36,7 +36,7 @@ class Trainer:
       workdir: the run's folder.
 
     Raises:
-      UserError: fewer devices than asked for.
+      UserError: unknown field, or fewer devices than asked for.
     """
 
     def __init__(self, config: ConfigDict, workdir: str | Path):
@@ -49,6 +49,7 @@ class Trainer:
         self._checkpoints = Checkpoints(self._workdir / CHECKPOINTS, keep=config.checkpoint.keep)
         self._key = jax.random.key(config.seed)
         self._programs: tuple[Any, Callable[..., Any]] | None = None
+        self._fresh = assembly.first_state(config, self._plan, jax.random.fold_in(self._key, 2**31))
         self._optimiser = make_optimiser(assembly.make_optimiser_options(config))
         self._guides: Any = None
         self._inputs: Any = None
@@ -59,9 +60,8 @@ class Trainer:
 
     def restore(self) -> TrainState:
         """Returns the latest sound checkpoint's state, or the first state of a new run."""
-        fresh = assembly.first_state(self._config, self._plan, jax.random.fold_in(self._key, 2**31))
         tree = self._checkpoints.restore_latest()
-        state = fresh if tree is None else to_state(tree, opt_state=fresh.opt_state)
+        state = self._fresh if tree is None else to_state(tree, opt_state=self._fresh.opt_state)
         self._checkpoints.discard_after(int(state.step))
         return state
 
