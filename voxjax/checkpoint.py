@@ -69,6 +69,17 @@ class Checkpoints:
         self._manager.save(step, args=items, force=True)
         write_text(self._folder / str(step) / _LIST, json.dumps(_list_files(self._folder / str(step))))
 
+    def damage(self, step: int) -> str:
+        """Returns what is wrong with the files of a checkpoint, in words; empty if it is sound."""
+        folder = self._folder / str(step)
+        try:
+            wanted = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+            found = _list_files(folder)
+        except (OSError, ValueError):
+            return f"{_LIST} is missing or cannot be read"
+        names = [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
+        return f"{names[0]} is not as it was written" if names else ""
+
     def restore(self, step: int) -> dict[str, Any]:
         """Reads one checkpoint.
 
@@ -78,20 +89,14 @@ class Checkpoints:
         Raises:
           ValueError: the checkpoint is damaged (the message says how).
         """
-        folder = self._folder / str(step)
-        try:
-            wanted = json.loads((folder / _LIST).read_text(encoding="utf-8"))
-            found = _list_files(folder)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{_LIST} is missing or cannot be read") from error
-        if wanted != found:
-            names = [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
-            raise ValueError(f"{names[0]} is not as it was written")
+        damage = self.damage(step)
+        if damage:
+            raise ValueError(damage)
         import orbax.checkpoint as ocp
 
         # Without the manager: a look at a run in progress must not tidy up its saves.
         with ocp.StandardCheckpointer() as reader:
-            return reader.restore(folder / _ITEM)
+            return reader.restore(self._folder / str(step) / _ITEM)
 
     def restore_latest(self) -> dict[str, Any] | None:
         """Reads the latest sound checkpoint, skipping damaged ones with a warning.

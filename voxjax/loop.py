@@ -54,9 +54,10 @@ class Trainer:
         self._guides: Any = None
         self._inputs: Any = None
 
-    def last_step(self) -> int:
-        """Returns the steps behind the latest checkpoint, sound or not; 0 without one."""
-        return max(self._checkpoints.steps(), default=0)
+    def is_finished(self) -> bool:
+        """Returns whether the last step's checkpoint is there and sound."""
+        steps = self._config.steps
+        return steps in self._checkpoints.steps() and not self._checkpoints.damage(steps)
 
     def restore(self) -> TrainState:
         """Returns the latest sound checkpoint's state, or the first state of a new run."""

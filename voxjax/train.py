@@ -126,9 +126,11 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
     trainer = loop.Trainer(config, workdir)
     names = (outputs.PREVIEW, outputs.EVALUATION, outputs.TURNTABLE, outputs.TURNTABLE_DEPTH)
     pictures = [workdir / name for name in names]
-    done = trainer.last_step()
-    if done >= config.steps and all(path.exists() for path in pictures):
-        print(f"{workdir}: finished already, {done} steps; python -m voxjax.render makes its pictures again")
+    if trainer.is_finished() and all(path.exists() for path in pictures):
+        print(
+            f"{workdir}: finished already, {config.steps} steps; "
+            "python -m voxjax.render makes its pictures again"
+        )
         return pictures
     # Before the folder is claimed: a prompt that the model does not know must not occupy it.
     trainer.load_guides()
