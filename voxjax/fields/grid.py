@@ -9,13 +9,13 @@ least two vertices.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from numpy.typing import ArrayLike
 
 from voxjax.fields import activation
 from voxjax.fields.interpolate import grid_coordinates, trilinear
@@ -28,13 +28,13 @@ ALPHA_THRESHOLD = 1e-7
 """Opacity at or below which the method treats a vertex or a sample as empty."""
 
 
-def voxel_size(lower: Sequence[float], upper: Sequence[float], n_voxels: int) -> float:
+def voxel_size(lower: ArrayLike, upper: ArrayLike, n_voxels: int) -> float:
     """Edge of a cubic voxel if `n_voxels` fill the box: (volume / n_voxels) ** (1/3), scene units."""
     extent = np.asarray(upper, np.float64) - np.asarray(lower, np.float64)
     return float((extent.prod() / n_voxels) ** (1 / 3))
 
 
-def grid_resolution(lower: Sequence[float], upper: Sequence[float], n_voxels: int) -> Shape:
+def grid_resolution(lower: ArrayLike, upper: ArrayLike, n_voxels: int) -> Shape:
     """Number of vertices along each axis for about `n_voxels` cubic voxels.
 
     Args:
@@ -50,7 +50,9 @@ def grid_resolution(lower: Sequence[float], upper: Sequence[float], n_voxels: in
     """
     extent = np.asarray(upper, np.float64) - np.asarray(lower, np.float64)
     if n_voxels < 8 or not (extent > 0).all():
-        raise ValueError(f"need at least 8 voxels in a box with volume, got {n_voxels} in {lower} .. {upper}")
+        raise ValueError(
+            f"need at least 8 voxels in a box with volume, got {n_voxels} in {lower!r} .. {upper!r}"
+        )
     nx, ny, nz = np.maximum(2, np.floor(extent / voxel_size(lower, upper, n_voxels))).astype(int)
     return int(nx), int(ny), int(nz)
 
@@ -127,12 +129,15 @@ def nearest_occupied(occupancy: Array, positions: Array, lower: Array, upper: Ar
       [...] bool; False for positions more than half a voxel outside the box.
     """
     shape = occupancy.shape
-    nearest = jnp.rint(grid_coordinates(positions, lower, upper, shape))
-    last = jnp.asarray(shape, jnp.float32) - 1.0
-    inside = jnp.all((nearest >= 0.0) & (nearest <= last), axis=-1)
-    i, j, k = jnp.moveaxis(jnp.clip(nearest, 0.0, last).astype(jnp.int32), -1, 0)
-    flat = (i * shape[1] + j) * shape[2] + k
-    return inside & occupancy.reshape(-1).at[flat].get(mode="promise_in_bounds")
+    flat, inside = jnp.zeros((), jnp.int32), jnp.ones((), bool)
+    for n, coordinate in zip(shape, grid_coordinates(positions, lower, upper, shape), strict=True):
+        nearest = jnp.rint(coordinate)
+        inside = inside & (nearest >= 0.0) & (nearest <= n - 1.0)
+        flat = flat * n + nearest.astype(jnp.int32)
+    # One entry more, for outside: the answer is then a read and nothing else, which XLA does not repeat in
+    # every consumer as it would a test.
+    padded = jnp.concatenate([occupancy.reshape(-1), jnp.zeros(1, bool)])
+    return padded.at[jnp.where(inside, flat, occupancy.size)].get(mode="promise_in_bounds")
 
 
 def occupied_box(scene: VoxelGrid) -> tuple[Array, Array]:

@@ -15,22 +15,29 @@ from jax import lax
 Array = jax.Array
 
 
-def grid_coordinates(positions: Array, lower: Array, upper: Array, shape: tuple[int, ...]) -> Array:
-    """World positions [n, 3] to grid coordinates [n, 3]; not clipped."""
-    last = jnp.asarray(shape, jnp.float32) - 1.0
-    return (positions - lower) / (upper - lower) * last
+def grid_coordinates(positions: Array, lower: Array, upper: Array, shape: tuple[int, ...]) -> list[Array]:
+    """World positions [..., 3] to grid coordinates, one [...] per axis, not clipped.
+
+    The axes stay apart because an array whose last axis has three entries is slow to compute with.
+    """
+    return [
+        (positions[..., axis] - lower[axis]) * ((n - 1) / (upper[axis] - lower[axis]))
+        for axis, n in enumerate(shape)
+    ]
 
 
 def _cell_and_fraction(
     positions: Array, lower: Array, upper: Array, shape: tuple[int, ...]
-) -> tuple[Array, Array]:
-    """Flat index [n] of the lowest corner of the cell around each position, and the place in it [n, 3]."""
-    last = jnp.asarray(shape, jnp.float32) - 1.0
-    coordinates = jnp.clip(grid_coordinates(positions, lower, upper, shape), 0.0, last)
-    # The last vertex belongs to the last cell (fraction 1), so that all eight corners exist.
-    cell = jnp.minimum(jnp.floor(coordinates), last - 1.0)
-    i, j, k = jnp.moveaxis(cell.astype(jnp.int32), -1, 0)
-    return (i * shape[1] + j) * shape[2] + k, coordinates - cell
+) -> tuple[Array, list[Array]]:
+    """Flat index [n] of the cell (its lowest corner) around a position, and the place in it, [n] per axis."""
+    flat, fractions = jnp.zeros((), jnp.int32), []
+    for n, coordinate in zip(shape, grid_coordinates(positions, lower, upper, shape), strict=True):
+        coordinate = jnp.clip(coordinate, 0.0, n - 1.0)
+        # The last vertex belongs to the last cell (fraction 1), so that all eight corners exist.
+        cell = jnp.minimum(jnp.floor(coordinate), n - 2.0)
+        flat = flat * n + cell.astype(jnp.int32)
+        fractions.append(coordinate - cell)
+    return flat, fractions
 
 
 def _end_weight(fraction: Array, end: Array | int) -> Array:
@@ -49,28 +56,27 @@ def trilinear(values: Array, positions: Array, lower: Array, upper: Array) -> Ar
       upper: [3], largest corner of the box.
 
     Returns:
-      [n, c]. Differentiable in `values` only: the gradient to `positions`, `lower` and `upper` is zero by
-      definition, since the method never moves its samples.
+      [n, c] float32. Differentiable in `values` only: the gradient to `positions`, `lower` and `upper` is
+      zero by definition, since the method never moves its samples.
     """
     chex.assert_rank([values, positions], [4, 2])
     nx, ny, nz, channels = values.shape
-    cell, fraction = _cell_and_fraction(positions, lower, upper, (nx, ny, nz))
+    cell, (x, y, z) = _cell_and_fraction(positions, lower, upper, (nx, ny, nz))
     # Both z corners of a cell are neighbours in memory: one read fetches the two, four reads the whole cell.
     # A loop over x, because XLA would store every read when several consumers share an unrolled sum.
     flat = values.reshape(-1)
     pair = lax.GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(), start_index_map=(0,))
-    x, y, z = fraction[:, :1], fraction[:, 1:2], fraction[:, 2:]
 
     def add_side(dx: Array, total: Array) -> Array:
         side = jnp.zeros_like(total)
         for dy in (0, 1):
             start = (cell + (dx * ny + dy) * nz) * channels
             corners = lax.gather(flat, start[:, None], pair, (2 * channels,), mode="promise_in_bounds")
-            edge = corners[:, :channels] * (1.0 - z) + corners[:, channels:] * z
-            side = side + _end_weight(y, dy) * edge
-        return total + _end_weight(x, dx) * side
+            edge = corners[:, :channels] * (1.0 - z[:, None]) + corners[:, channels:] * z[:, None]
+            side = side + _end_weight(y, dy)[:, None] * edge
+        return total + _end_weight(x, dx)[:, None] * side
 
-    return lax.fori_loop(0, 2, add_side, jnp.zeros((positions.shape[0], channels), values.dtype))
+    return lax.fori_loop(0, 2, add_side, jnp.zeros((positions.shape[0], channels), jnp.float32))
 
 
 def _trilinear_forward(values, positions, lower, upper):
@@ -82,13 +88,12 @@ def _trilinear_forward(values, positions, lower, upper):
 def _trilinear_backward(residuals, gradient):
     shape_carrier, positions, lower, upper = residuals
     nx, ny, nz, channels = shape_carrier.shape[:4]
-    cell, fraction = _cell_and_fraction(positions, lower, upper, (nx, ny, nz))
+    cell, (x, y, z) = _cell_and_fraction(positions, lower, upper, (nx, ny, nz))
     # One f32 accumulator; one corner at a time, so that a single list of updates exists at any moment.
 
     def add_corner(corner: Array, total: Array) -> Array:
         dx, dy, dz = corner >> 2, (corner >> 1) & 1, corner & 1
-        weight = _end_weight(fraction[:, 0], dx) * _end_weight(fraction[:, 1], dy)
-        weight = weight * _end_weight(fraction[:, 2], dz)
+        weight = _end_weight(x, dx) * _end_weight(y, dy) * _end_weight(z, dz)
         vertex = cell + (dx * ny + dy) * nz + dz
         return total.at[vertex].add(weight[:, None] * gradient, mode="promise_in_bounds")
 

@@ -3,7 +3,7 @@
 The package knows no field: what it renders comes in as a `query` function and the scene that it reads.
 """
 
-from voxjax.render.image import render_image
+from voxjax.render.marching import march_image
 from voxjax.render.sampling import Placement, SampleBudget, budget_for, intersect_box, place_in_box
 from voxjax.render.volume import composite, render_placed, render_rays, weights
 
@@ -13,8 +13,8 @@ __all__ = [
     "budget_for",
     "composite",
     "intersect_box",
+    "march_image",
     "place_in_box",
-    "render_image",
     "render_placed",
     "render_rays",
     "weights",

@@ -26,6 +26,10 @@ Box = tuple[Array, Array]
 """(lower [3], upper [3]), world frame."""
 
 
+WORTH_A_LIST = 0.7
+"""Share of valid slots above which making the flat list costs more time than querying every slot."""
+
+
 @struct.dataclass
 class Placement:
     """Samples along rays, whatever rule placed them.
@@ -79,10 +83,14 @@ def intersect_box(rays: Rays, lower: Array, upper: Array, *, near: float, far: f
     return jnp.clip(t_enter, near, far), jnp.clip(t_exit, near, far)
 
 
-def _sample_range(
+def sample_range(
     rays: Rays, *, lower: Array, upper: Array, near: float, far: float, step_size: float, clip: Box | None
 ) -> tuple[Array, Array, Array]:
-    """(t_enter, index of the first sample, number of samples), each [n_rays]; indices are int32."""
+    """Which samples a ray has; arguments as in `place_in_box`.
+
+    Returns:
+      (t_enter [n_rays], index of the first sample [n_rays] int32, number of samples [n_rays] int32).
+    """
     t_enter, t_exit = intersect_box(rays, lower, upper, near=near, far=far)
     last = jnp.ceil((t_exit - t_enter) / step_size - 0.5)
     first = jnp.zeros_like(last)
@@ -125,7 +133,7 @@ def place_in_box(
       Placement with n_samples = per_ray; samples beyond that are the farthest ones, counted as overflow.
     """
     chex.assert_rank(rays.origins, 2)
-    t_enter, first, count = _sample_range(
+    t_enter, first, count = sample_range(
         rays, lower=lower, upper=upper, near=near, far=far, step_size=step_size, clip=clip
     )
     slot = jnp.arange(per_ray, dtype=jnp.int32)[:, None]
@@ -174,7 +182,7 @@ def count_samples(
         "step_size": step_size,
         "clip": clip,
     }
-    count = _sample_range(rays, **geometry)[2]
+    count = sample_range(rays, **geometry)[2]
     if occupied is None:
         return jnp.max(count), jnp.sum(count)
     placement = place_in_box(rays, **geometry, interval=0.0, per_ray=per_ray)
@@ -234,4 +242,5 @@ def budget_for(
         int(count_samples(scene, view, **geometry, per_ray=per_ray, occupied=occupied)[1]) for view in views
     )
     capacity = round_up(int(np.ceil(fullest * slack)) * views_per_step)
-    return SampleBudget(per_ray, min(capacity, per_ray * n_rays * views_per_step))
+    every_slot = per_ray * n_rays * views_per_step
+    return SampleBudget(per_ray, capacity if capacity < WORTH_A_LIST * every_slot else every_slot)

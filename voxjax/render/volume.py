@@ -15,6 +15,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from voxjax.render import sampling
@@ -22,29 +23,33 @@ from voxjax.structs import Rays, Rendering, Samples
 
 Array = jax.Array
 Query = Callable[[Any, Samples], tuple[Array, Array]]
-"""(scene, samples [n]) -> (density [n], colour [n, 3])."""
+"""(scene, samples [...]) -> (density [...], colour [..., 3])."""
 
 THRESHOLD = 1e-7
 """A sample whose opacity or weight is at or below this contributes nothing (as in the reference)."""
 
 
 def _sum_before(x: Array, *, reverse: bool = False) -> Array:
-    """Exclusive running sum along the first axis: of all earlier rows, or of all later ones."""
-    total = lax.associative_scan(jnp.add, x, axis=0, reverse=reverse)
-    pad = jnp.zeros_like(x[:1])
-    return jnp.concatenate([total[1:], pad] if reverse else [pad, total[:-1]])
+    """Sum of all earlier rows of [n_samples, n_rays], or of all later ones.
+
+    As a product with a triangle of ones, which on CPU runs and compiles faster than a scan: XLA would compute
+    `x` again at every level of the scan.
+    """
+    n_samples = x.shape[0]
+    triangle = np.tril(np.ones((n_samples, n_samples), np.float32), -1)
+    return jnp.matmul(triangle.T if reverse else triangle, x, precision=lax.Precision.HIGHEST)
 
 
 def weights(extinction: Array) -> tuple[Array, Array]:
     """Compositing weights.
 
     Args:
-      extinction: [n_samples, ...], density * interval, >= 0; zero where there is no sample.
+      extinction: [n_samples, n_rays], density * interval, >= 0, finite; zero where there is no sample.
 
     Returns:
-      (weights [n_samples, ...], transmittance [...]) in [0, 1]. Samples of opacity <= 1e-7 neither emit nor
-      absorb; of the others, those of weight <= 1e-7 absorb but do not emit, so that weights and transmittance
-      add up to 1 within 1e-7 per sample.
+      (weights [n_samples, n_rays], transmittance [n_rays]) in [0, 1]. Samples of opacity <= 1e-7 neither
+      emit nor absorb; of the others, those of weight <= 1e-7 absorb but do not emit, so that weights and
+      transmittance add up to 1 within 1e-7 per sample.
     """
     alpha = -jnp.expm1(-extinction)
     active = alpha > THRESHOLD
@@ -66,8 +71,8 @@ def composite(extinction: Array, colour: Array, distance: Array) -> tuple[Array,
 
     Returns:
       (colour [n_rays, 3], transmittance [n_rays], depth [n_rays]): sums of weight * colour and weight *
-      distance, and the last T. The gradient to `distance` is zero by definition. Samples below the thresholds
-      of `weights` get none either.
+      distance, and the last T. The gradient to `distance` is zero by definition. A sample that does not
+      absorb gets no gradient, and one that does not emit (see `weights`) none to its colour.
     """
     weight, transmittance = weights(extinction)
     return jnp.sum(weight[..., None] * colour, axis=0), transmittance, jnp.sum(weight * distance, axis=0)
@@ -153,8 +158,8 @@ def render_placed(
     interval = jnp.broadcast_to(placement.interval, placement.valid.shape)
     overflow = placement.overflow
     if capacity is None or capacity >= n_samples * n_rays:
-        samples = Samples(sampling.positions_of(rays, placement.distance), interval)
-        density, colour = query(scene, samples)
+        positions = sampling.positions_of(rays, placement.distance)
+        density, colour = query(scene, Samples(positions, placement.interval))
     else:
         slot, entry, left_out = _compact(placement.valid, capacity)
         overflow = overflow + left_out
@@ -164,7 +169,8 @@ def render_placed(
         ray = slot_or_any % n_rays
         distance = placement.distance.reshape(-1)[slot_or_any]
         positions = rays.origins[ray] + distance[:, None] * rays.directions[ray]
-        density, colour = query(scene, Samples(positions, interval.reshape(-1)[slot_or_any]))
+        listed = placement.interval if placement.interval.ndim == 0 else interval.reshape(-1)[slot_or_any]
+        density, colour = query(scene, Samples(positions, listed))
         packed = jnp.concatenate([density[:, None], colour], axis=-1)
         chex.assert_shape(packed, (capacity, 4))
         dense = _take(packed, entry, slot).reshape(n_samples, n_rays, 4)
