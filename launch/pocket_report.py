@@ -55,6 +55,10 @@ def make(prompt: str, seed: int, objective: str, captions: list[str], runs: Path
         f"--config.prompt={prompt}",
         f"--config.seed={seed}",
         f"--config.clip.objective={objective}",
+        # The report looks at stills only.
+        "--config.output.preview_every=0",
+        "--config.output.turntable_frames=2",
+        "--config.output.turntable_width_px=64",
         *more,
         quiet=True,
         threads=1,

@@ -168,6 +168,7 @@ def make_batch(
     *,
     phrases: Phrasebook,
     seen: Array,
+    white_weight: float,
     style: str,
     image_size: int,
 ) -> Batch:
@@ -180,11 +181,13 @@ def make_batch(
       clutter: [], see `scenes.draw_scenes`.
       phrases: the captions.
       seen: [8, 10] bool, pairs of shape and colour that may be shown.
+      white_weight: how much likelier white is than another colour.
       style: rendering style, see `scenes`.
       image_size: side of the images in pixels.
     """
     keys = jax.random.split(key, 7)
-    allowed = jnp.where(seen[shape_ids], 0.0, -jnp.inf)
+    likelihood = jnp.ones(N_COLOURS).at[list(captions.COLOURS).index("white")].set(white_weight)
+    allowed = jnp.where(seen[shape_ids], jnp.log(likelihood), -jnp.inf)
     colour_ids = jax.random.categorical(keys[0], allowed)
     none_colours = jax.random.randint(keys[1], (N_NONE, 2), 0, N_COLOURS)
     kinds = jnp.asarray([0, 0, 0, 1, 1, 1, 1, 2])

@@ -17,6 +17,27 @@ PIXEL_SD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclasses.dataclass(frozen=True)
+class Phase:
+    """A stretch of training with an optimiser of its own; it starts from the averaged weights of the last.
+
+    Attributes:
+      steps: parameter updates.
+      learning_rate: at its peak.
+      adversarial_radius: largest shift of an image along its gradient, L2 norm over the image; 0 for none.
+      clutter: see `scenes.draw_scenes`; None lets it rise from 0 to 1 in the beginning.
+      white_weight: how much likelier white is than another colour.
+      dense: whether the dense head helps.
+    """
+
+    steps: int
+    learning_rate: float
+    adversarial_radius: float = 0.0
+    clutter: float | None = None
+    white_weight: float = 1.0
+    dense: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """How one of the two models is built and trained.
 
@@ -27,9 +48,8 @@ class Recipe:
       image_size: pixels a side; patch_size: likewise.
       width: channels of the image tower; layers, heads: of the same.
       text_width: channels of the text tower; text_layers: its depth.
-      adversarial_radius: largest shift of an image along its gradient, L2 norm over the image; 0 for none.
-      learning_rate: at its peak.
-      seed: of everything drawn; steps: parameter updates.
+      seed: of everything drawn.
+      phases: of training, in order.
       projection: dimensions of the embeddings.
     """
 
@@ -42,10 +62,8 @@ class Recipe:
     layers: int
     heads: int
     text_width: int
-    adversarial_radius: float
-    learning_rate: float
     seed: int
-    steps: int
+    phases: tuple[Phase, ...]
     projection: int = 128
     text_layers: int = 2
 
@@ -61,10 +79,8 @@ RECIPES = {
         layers=4,
         heads=4,
         text_width=96,
-        adversarial_radius=2.0,
-        learning_rate=1.6e-3,
         seed=0,
-        steps=3000,
+        phases=(Phase(steps=3000, learning_rate=1.6e-3, adversarial_radius=2.0),),
     ),
     "pocket-eval": Recipe(
         name="pocket-eval",
@@ -76,10 +92,12 @@ RECIPES = {
         layers=5,
         heads=4,
         text_width=128,
-        adversarial_radius=0.0,
-        learning_rate=2.0e-3,
         seed=1,
-        steps=2400,
+        # The second phase is for white objects on white, which the first one alone takes for simpler ones.
+        phases=(
+            Phase(steps=2400, learning_rate=2.0e-3),
+            Phase(steps=300, learning_rate=6e-4, clutter=0.3, white_weight=5.0, dense=False),
+        ),
     ),
 }
 

@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ import optax
 import optax.contrib
 
 from voxjax.guidance.pocket import bank, batches, captions, model
-from voxjax.guidance.pocket.model import Recipe
+from voxjax.guidance.pocket.model import Phase, Recipe
 from voxjax.guidance.pocket.towers import build, encode_images, encode_texts, save, true_score
 
 Array = jax.Array
@@ -37,7 +38,9 @@ def _entropy(logits: Array, labels: Array) -> Array:
     return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1).mean()
 
 
-def loss_fn(params, images: Array, batch: batches.Batch, *, towers, patch_size: int) -> tuple[Array, dict]:
+def loss_fn(
+    params, images: Array, batch: batches.Batch, *, towers, patch_size: int, dense_weight: float
+) -> tuple[Array, dict]:
     """The training loss and its parts; `images` stands apart so that it can be differentiated."""
     clip = params["clip"]
     groups = [batch.token_ids, batch.shape_token_ids, batch.colour_token_ids]
@@ -59,7 +62,7 @@ def loss_fn(params, images: Array, batch: batches.Batch, *, towers, patch_size: 
         "to_image": -jnp.sum(jnp.where(own, to_image, 0.0)) / len(images),
         "dense": model.dense_loss(params["dense"], tokens, targets, is_object),
     }
-    weights = {"caption": 1.0, "shape": 1.0, "colour": 0.2, "to_image": 0.2, "dense": 0.4}
+    weights = {"caption": 1.0, "shape": 1.0, "colour": 0.2, "to_image": 0.2, "dense": dense_weight}
     total = sum((weights[name] * value for name, value in parts.items()), start=jnp.zeros(()))
     hit = jnp.argmax(caption_logits, axis=-1) == batch.labels
     parts["accuracy"] = hit[single].mean()
@@ -67,18 +70,20 @@ def loss_fn(params, images: Array, batch: batches.Batch, *, towers, patch_size: 
     return total, parts
 
 
-def make_optimiser(recipe: Recipe) -> optax.GradientTransformation:
+def make_optimiser(phase: Phase) -> optax.GradientTransformation:
     """Muon on the matrices, AdamW on the rest; rate warmed up, then cosine to 2 %."""
     schedule = optax.warmup_cosine_decay_schedule(
-        0.0, recipe.learning_rate, max(1, recipe.steps // 25), recipe.steps, recipe.learning_rate * 0.02
+        0.0, phase.learning_rate, max(1, phase.steps // 25), phase.steps, phase.learning_rate * 0.02
     )
     muon = optax.contrib.muon(schedule, adam_b2=0.98, weight_decay=0.05, consistent_rms=0.2)
     return optax.chain(optax.clip_by_global_norm(1.0), muon)
 
 
-def make_update(towers, recipe: Recipe, optimiser):
+def make_update(towers: Towers, recipe: Recipe, phase: Phase, optimiser):
     """(params, ema, opt_state, images, batch) -> the same, the pixel gradient and the loss parts."""
-    loss = functools.partial(loss_fn, towers=towers, patch_size=recipe.patch_size)
+    loss = functools.partial(
+        loss_fn, towers=towers, patch_size=recipe.patch_size, dense_weight=0.4 * phase.dense
+    )
 
     @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
     def update(params, ema, opt_state, images, batch):
@@ -93,13 +98,14 @@ def make_update(towers, recipe: Recipe, optimiser):
     return update
 
 
-def make_draw(recipe: Recipe, folder: Path):
+def make_draw(recipe: Recipe, phase: Phase, folder: Path):
     """(key, photographs, shape ids, clutter) -> a Batch in the recipe's style; see `batches.make_batch`."""
     return jax.jit(
         functools.partial(
             batches.make_batch,
             phrases=batches.Phrasebook(folder),
             seen=jnp.asarray(captions.seen_mask(hold_out=recipe.hold_out)),
+            white_weight=phase.white_weight,
             style=recipe.style,
             image_size=recipe.image_size,
         )
@@ -128,39 +134,51 @@ def train(recipe: Recipe, folder: Path, *, per_shape: int, per_pair: int) -> dic
       The score on true renders.
     """
     key = jax.random.key(recipe.seed, impl="rbg")  # compiles in a tenth of the time of the default
-    start, steps = time.time(), recipe.steps
+    start = time.time()
     towers, clip = build(recipe, folder, jax.random.fold_in(key, 1))
-    params = {"clip": clip, "dense": model.init_dense_head(jax.random.fold_in(key, 2), recipe)}
     banks = bank.photograph_bank(jax.random.fold_in(key, 3), per_shape=per_shape, per_pair=per_pair)
-    print(
-        f"{' + '.join(str(len(b.alpha)) for b in banks)} photographs, {time.time() - start:.0f} s", flush=True
-    )
-    optimiser = make_optimiser(recipe)
+    counts = " + ".join(str(len(each.alpha)) for each in banks)
+    print(f"{counts} photographs, {time.time() - start:.0f} s", flush=True)
+    for i, phase in enumerate(recipe.phases):
+        phase_key = key if i == 0 else jax.random.fold_in(key, 10 + i)
+        clip = run_phase(phase_key, recipe, phase, folder, towers, clip, banks)
+    result = true_score(towers, clip, recipe, folder)
+    print(f"true renders {result}", flush=True)
+    return result
+
+
+def run_phase(key: Array, recipe: Recipe, phase: Phase, folder: Path, towers: Towers, clip, banks) -> Any:
+    """One phase; the averaged weights are saved every 500 steps and at its end, and returned."""
+    params = {"clip": clip, "dense": model.init_dense_head(jax.random.fold_in(key, 2), recipe)}
+    optimiser = make_optimiser(phase)
     opt_state, ema = optimiser.init(params), jax.tree.map(jnp.copy, clip)
-    update, draw = make_update(towers, recipe, optimiser), make_draw(recipe, folder)
-    rng = np.random.default_rng(recipe.seed)
-    step = 0
-    while step < steps:
+    update, draw = make_update(towers, recipe, phase, optimiser), make_draw(recipe, phase, folder)
+    rng = np.random.default_rng(int(jax.random.key_data(key)[-1]))
+    start, step = time.time(), 0
+    while step < phase.steps:
         step_key = jax.random.fold_in(key, 100 + step)
-        clutter = jnp.float32(np.clip(step / (_EASY * steps) - 0.2, 0.0, 1.0))
+        clutter = jnp.float32(clutter_at(phase, step))
         batch = draw(step_key, *batches.take(rng, *banks), clutter)
         params, ema, opt_state, pixel_gradient, parts = update(params, ema, opt_state, batch.images, batch)
         step += 1
-        ramp = np.clip((step / steps - _CLEAN_PASSES) / 0.2, 0.0, 1.0)
-        if recipe.adversarial_radius * ramp > 0:
-            radius = jnp.float32(ramp * recipe.adversarial_radius)
-            shifted = shift_images(step_key, batch.images, pixel_gradient, radius)
+        radius = phase.adversarial_radius * np.clip((step / phase.steps - _CLEAN_PASSES) / 0.2, 0.0, 1.0)
+        if radius > 0:
+            shifted = shift_images(step_key, batch.images, pixel_gradient, jnp.float32(radius))
             params, ema, opt_state, _, hard = update(params, ema, opt_state, shifted, batch)
             parts = {**parts, "hard_accuracy": hard["accuracy"]}
             step += 1
         if step % 50 < 2:
             line = " ".join(f"{name} {float(value):.3f}" for name, value in parts.items())
             print(f"step {step} {time.time() - start:.0f} s {line}", flush=True)
-        if step // 500 > (step - 2) // 500 and step > 500 or step >= steps:
+        if step % 500 < 2 or step >= phase.steps:
             save(folder, ema)
-            result = true_score(towers, ema, recipe, folder)
-            print(f"step {step} true renders {result}", flush=True)
-    return result
+    return ema
+
+
+def clutter_at(phase: Phase, step: int) -> float:
+    """How much of the clutter a step draws: a phase begins easy, unless its amount is fixed."""
+    rising = float(np.clip(step / (_EASY * phase.steps) - 0.2, 0.0, 1.0))
+    return rising if phase.clutter is None else phase.clutter
 
 
 def main() -> None:
@@ -171,13 +189,12 @@ def main() -> None:
     parser.add_argument("--model", choices=sorted(model.RECIPES), required=True)
     parser.add_argument("--out", type=Path, help="folder of the checkpoint; default: runs/pocket/MODEL")
     parser.add_argument("--seed", type=int, help="default: the recipe's")
-    parser.add_argument("--steps", type=int, help="default: the recipe's")
     parser.add_argument("--per_shape", type=int, default=3000, help="photographs of each primitive")
     parser.add_argument("--per_pair", type=int, default=120, help="photographs of each stacked pair")
     args = parser.parse_args()
     recipe = model.RECIPES[args.model]
-    changes = {"seed": args.seed, "steps": args.steps}
-    recipe = dataclasses.replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+    if args.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=args.seed)
     folder = args.out or Path("runs/pocket") / args.model
     if (folder / "model.safetensors").exists():
         parser.error(f"--out={folder} holds a model already; give another folder")
