@@ -16,6 +16,7 @@ def get_config(variant: str = "") -> ConfigDict:
     c.field.box = "cube"
     c.field.half_width = 1.2
     c.field.alpha_init = 3e-3
+    c.field.step_size_voxels = 1.0  # half of the samples: rendering is most of the time on two cores
     c.field.learn_shift = False
     c.cameras.width_px = 48
     c.cameras.views_per_step = 4
