@@ -171,7 +171,7 @@ def _one_scene(
     keys = jax.random.split(key, 10)
     size = photograph.alpha.shape[0]
     normal = photograph.normal / (jnp.linalg.norm(photograph.normal, axis=-1, keepdims=True) + 1e-6)
-    light, highlight = shade(keys[0], normal, photograph.up, style=style)
+    light, highlight = shade(keys[0], normal, jnp.asarray(photograph.up), style=style)
     low, high = _colour(keys[1], colours[0]), _colour(keys[2], colours[1])
     base = jnp.where(photograph.top[..., None] > 0, high, low)
     texture = 1 + clutter * _uniform(keys[3], 0.0, 0.35) * (smooth_noise(keys[4], size, 9, 1) - 0.5)

@@ -1,4 +1,4 @@
-"""The two towers of a pocket model: made, run and written to disk in the layout that every CLIP is read in."""
+"""The two towers of a pocket model: made, run, and written to disk in the layout that every CLIP has."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ import optax.contrib
 
 from voxjax.guidance.pocket import bank, batches, captions, model
 from voxjax.guidance.pocket.model import Phase, Recipe
-from voxjax.guidance.pocket.towers import build, encode_images, encode_texts, save, true_score
+from voxjax.guidance.pocket.towers import Towers, build, encode_images, encode_texts, save, true_score
 
 Array = jax.Array
 MAX_LOGIT_SCALE = 20.0
