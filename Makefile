@@ -1,11 +1,11 @@
 # make demo                            an object from a prompt, in minutes on two CPU cores
 # make demo PROMPT="a green torus"
 # make test | lint                     the whole suite | ruff and mypy
-# make pocket | pocket-report          train the small CLIPs that ship | measure what they can guide
+# make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
 #
 # The environment is made once and again only when a file that describes it changes.
 # PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install,
-# TEST_ARGS to pytest.
+# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,6 +13,7 @@ CONFIG ?= configs/demo.py
 PROMPT ?= a red sphere
 PIP_ARGS ?=
 TEST_ARGS ?=
+POCKET_ARGS ?=
 
 RUN := $(VENV)/bin/python
 # As an environment variable the prompt reaches the shell whole, quotes and all.
@@ -33,10 +34,11 @@ lint: $(VENV)/.tools
 	@$(RUN) -m mypy
 
 pocket: $(VENV)/.runtime
-	@$(RUN) -m voxjax.guidance.pocket.train
+	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket $(POCKET_ARGS)
+	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket-eval $(POCKET_ARGS)
 
 pocket-report: $(VENV)/.runtime
-	@$(RUN) -m voxjax.guidance.pocket.report
+	@$(RUN) launch/pocket_report.py $(POCKET_ARGS)
 
 $(RUN):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

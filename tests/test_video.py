@@ -44,7 +44,7 @@ def test_plays_everywhere(tmp_path):
             video.add(frame)
     stream = read_video(tmp_path / "a.mp4")[2]
     assert "h264" in stream
-    assert re.search(r"yuv420p\(tv, bt709", stream)
+    assert re.search(r"yuv420p\(tv, bt709, ", stream)
     raw = (tmp_path / "a.mp4").read_bytes()
     assert 0 < raw.index(b"moov") < raw.index(b"mdat")
 

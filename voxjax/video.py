@@ -16,6 +16,8 @@ import numpy as np
 from voxjax.errors import UserError
 from voxjax.files import atomic_path
 
+_BT709 = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+
 
 def even_size(frame: np.ndarray) -> np.ndarray:
     """Repeat the last row or column of an odd-sized frame: 4:2:0 colour needs even sides.
@@ -36,8 +38,7 @@ def _command(path: Path, width: int, height: int, fps: float, crf: int) -> list[
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0"),
         *("-an", "-c:v", "libx264", "-preset", "fast", "-crf", str(crf), "-pix_fmt", "yuv420p"),
         # The matrix is written into the file: without it players guess between two, and colours shift.
-        *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-color_range", "tv"),
-        *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
+        *("-vf", f"scale=out_color_matrix=bt709:out_range=tv,setparams={_BT709}"),
         *("-movflags", "+faststart", str(path)),
     ]
 
