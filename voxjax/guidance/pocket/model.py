@@ -93,11 +93,10 @@ RECIPES = {
         heads=4,
         text_width=128,
         seed=1,
-        # The later phases are for white objects on white, which the first one alone takes for simpler ones.
+        # The second phase is for white objects on white, which the first one alone takes for simpler ones.
         phases=(
             Phase(steps=2400, learning_rate=2.0e-3),
             Phase(steps=300, learning_rate=6e-4, clutter=0.3, white_weight=5.0, dense=False),
-            Phase(steps=300, learning_rate=1e-3, clutter=0.0, white_weight=9.0, dense=False),
         ),
     ),
 }

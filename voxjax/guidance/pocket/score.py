@@ -21,6 +21,7 @@ from voxjax.guidance.pocket import captions, shapes
 Array = jax.Array
 
 AZIMUTHS_DEG = (30.0, 120.0, 210.0, 300.0)
+_FIRST_YAW_DEG, _YAW_STEP_DEG = 20.0, 17.0
 _AMBIENT = 0.45
 _LIGHT = (-0.35, 0.65, 0.68)
 
@@ -31,7 +32,7 @@ def true_renders(width_px: int, *, elevation_deg: float = 45.0, azimuths_deg=AZI
     Args:
       width_px: side of the square images.
       elevation_deg: camera elevation.
-      azimuths_deg: camera azimuths; the objects are turned by 20 degrees so that no view is face-on.
+      azimuths_deg: camera azimuths; from view to view the object is turned as well, by 17 degrees.
 
     Returns:
       [8 shapes, 10 colours, n_azimuths, width_px, width_px, 3] in [0, 1].
@@ -40,7 +41,8 @@ def true_renders(width_px: int, *, elevation_deg: float = 45.0, azimuths_deg=AZI
     poses = jax.vmap(lambda azimuth: shapes.evaluation_pose(azimuth, elevation_deg))(
         jnp.asarray(azimuths_deg)
     )
-    poses = dataclasses.replace(poses, yaw_deg=jnp.full(n_views, 20.0))
+    # Every shape looks the same after a quarter turn, so even azimuths alone would show one view four times.
+    poses = dataclasses.replace(poses, yaw_deg=_FIRST_YAW_DEG + _YAW_STEP_DEG * jnp.arange(n_views))
     poses = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(shapes.SHAPES),) + (1,) * (leaf.ndim - 1)), poses)
     lower = jnp.repeat(jnp.arange(len(shapes.SHAPES)), n_views)
     indices = jnp.stack([lower, jnp.zeros_like(lower)], axis=1)
