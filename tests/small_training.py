@@ -10,6 +10,9 @@ SMALL = {
     "prompt": "a red sphere",
     "steps": 6,
     "field.side": 10,
+    "field.box": "cube",
+    "field.half_width": 1.2,
+    "field.alpha_init": 0.01,
     "field.step_size_voxels": 1.0,
     "field.learn_shift": True,
     "cameras.width_px": 16,
@@ -17,8 +20,13 @@ SMALL = {
     "progressive.boundaries": (0.5,),
     "progressive.occupancy_every": 0.5,
     "progressive.occupancy_offset": 1 / 3,
+    "augment.persp": False,
     "augment.n_diff": 1,
+    "augment.n_back": 2,
     "augment.crop_px": 2,
+    "loss.kl": 0.2,
+    "loss.kl_window": (0.0, 0.5),
+    "loss.tv_window": (0.0, 1.0),
     "log.every": 1,
     "checkpoint.every": 1,
     "output.preview_every": 0,
@@ -36,7 +44,7 @@ def overrides(clip, cache="", **changes):
     return [(name, str(value)) for name, value in pairs.items()]
 
 
-def command(workdir, pairs, *, config="configs/demo.py", program=("-m", "voxjax.train")):
+def command(workdir, pairs, *, config="configs/base.py", program=("-m", "voxjax.train")):
     """The command line of a training process."""
     settings = [f"--config.{name}={value}" for name, value in pairs]
     return [sys.executable, *program, f"--config={config}", f"--workdir={workdir}", *settings]

@@ -61,7 +61,7 @@ def test_a_checkpoint_is_of_the_grid_before_its_transition():
 def small(tiny_clip):
     """(plan, arguments of `transition`, a function from step and grid values to a state)."""
     pairs = overrides(tiny_clip, progressive__density_drop=1.0, field__alpha_init=ALPHA_INIT)
-    config = load(f"{ROOT}/configs/demo.py", pairs)
+    config = load(f"{ROOT}/configs/base.py", pairs)
     plan = make_plan(config)
     optimiser = make_optimiser(OptimiserOptions())
 
@@ -154,7 +154,7 @@ def test_the_threshold_is_on_alpha_at_the_current_scale(small):
 
 def test_the_room_for_samples_shrinks_with_occupancy_and_depends_on_nothing_else(small, tiny_clip):
     plan, _, _ = small
-    config = load(f"{ROOT}/configs/demo.py", overrides(tiny_clip))
+    config = load(f"{ROOT}/configs/base.py", overrides(tiny_clip))
     stage = plan.stage_at(5)
     full = np.ones(stage.shape, bool)
     few = np.zeros(stage.shape, bool)

@@ -39,7 +39,7 @@ def real(tiny_clip):
         augment__batch_resize=True,
         optimiser__max_bad_steps=2,
     )
-    config = load(f"{ROOT}/configs/demo.py", pairs)
+    config = load(f"{ROOT}/configs/base.py", pairs)
     plan, key = make_plan(config), jax.random.key(0)
     state = assembly.first_state(config, plan, key)
     # A field that is not symmetric and not empty, so that every gradient has a direction of its own.

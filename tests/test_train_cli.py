@@ -107,7 +107,7 @@ def test_mistakes_of_every_kind(arguments, words, tmp_path, tiny_clip, monkeypat
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path, tiny_clip):
-    config = load(f"{ROOT}/configs/demo.py", overrides(tiny_clip))
+    config = load(f"{ROOT}/configs/base.py", overrides(tiny_clip))
     second = train.claim(tmp_path, config)
     with train.claim(tmp_path, config), pytest.raises(UserError, match="another process"), second:
         pass
@@ -116,7 +116,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, tiny_clip):
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, tiny_clip):
-    config = load(f"{ROOT}/configs/demo.py", overrides(tiny_clip))
+    config = load(f"{ROOT}/configs/base.py", overrides(tiny_clip))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="give another folder"), train.claim(tmp_path / "file/below", config):
         pass
