@@ -33,6 +33,15 @@ _Sums = tuple[Array, Array, Array, Array]
 _BLOCK = 8
 
 
+def _weights(extinction: Array, depth_before: Array) -> tuple[Array, Array]:
+    """(weights [n_block, n_rays], summed extinction [n_rays]) of a block behind `depth_before` [n_rays]."""
+    alpha = -jnp.expm1(-extinction)
+    extinction = jnp.where(alpha > THRESHOLD, extinction, 0.0)
+    before = jnp.concatenate([jnp.zeros_like(extinction[:1]), jnp.cumsum(extinction, axis=0)])
+    weight = jnp.exp(-(depth_before + before[:-1])) * alpha
+    return jnp.where((alpha > THRESHOLD) & (weight > THRESHOLD), weight, 0.0), before[-1]
+
+
 @functools.partial(jax.jit, static_argnames=("query",))
 def march_rays(
     query: Query,
@@ -83,15 +92,11 @@ def march_rays(
         intervals = jnp.full(_BLOCK * n_rays, interval, jnp.float32)
         density, colour = query(scene, Samples(positions, intervals))
         extinction = jnp.where(slot < count, density.reshape(_BLOCK, n_rays) * interval, 0.0)
-        alpha = -jnp.expm1(-extinction)
-        extinction = jnp.where(alpha > THRESHOLD, extinction, 0.0)
-        before = jnp.concatenate([jnp.zeros((1, n_rays)), jnp.cumsum(extinction, axis=0)])
-        weight = jnp.exp(-(depth_before + before[:-1])) * alpha
-        weight = jnp.where((alpha > THRESHOLD) & (weight > THRESHOLD), weight, 0.0)
+        weight, extinction = _weights(extinction, depth_before)
         colour = colour.reshape(_BLOCK, n_rays, 3)
         return (
             done + _BLOCK,
-            depth_before + before[-1],
+            depth_before + extinction,
             colour_sum + jnp.sum(weight[..., None] * colour, axis=0),
             distance_sum + jnp.sum(weight * distance, axis=0),
         )
