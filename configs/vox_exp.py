@@ -29,4 +29,6 @@ def get_config(variant: str = "paper") -> ConfigDict:
         c.loss.kl_window = (0.0, 0.7)  # (code, low memory: 0 - 7000 of 10k)
         c.loss.tv_window = (0.4, 0.9)  # (code, low memory: 4000 - 9000 of 10k)
         c.progressive.boundaries = ()  # (code, low memory: no progressive scaling)
+        c.output.eval_width_px = 256  # (ours)
+        c.output.turntable_width_px = 256  # (ours)
     return c

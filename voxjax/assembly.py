@@ -22,7 +22,7 @@ from voxjax.progressive import Plan, Stage
 from voxjax.render import SampleBudget, budget_for, render_rays
 from voxjax.schedules import Schedule, steps_from_fraction
 from voxjax.step import Guide, Inputs, Parts
-from voxjax.structs import Array, Rendering, TrainState, VoxelGrid
+from voxjax.structs import Array, Rays, Rendering, TrainState, VoxelGrid
 
 MODELS = ("clip", "second_clip")
 """Names of the guidance models' terms in the loss, in order."""
@@ -183,12 +183,14 @@ def choose_budget(config: ConfigDict, plan: Plan, stage: Stage, occupancy: Array
     # Seven: a number that does not repeat itself in a box of four sides.
     azimuths = np.linspace(first, last, 7, endpoint=False)
     azimuth, elevation = (a.ravel() for a in np.meshgrid(azimuths, elevations))
-    rays = cameras.camera_rays(
-        cameras.orbit_pose(azimuth, elevation, c.radius),
-        width_px=c.width_px,
-        height_px=c.width_px,
-        focal=cameras.focal_px(c.width_px, multiplier=c.focal_multiplier),
-    )
+    focal = cameras.focal_px(c.width_px, multiplier=c.focal_multiplier)
+
+    @jax.jit  # one small program instead of dozens of tiny ones
+    def rays_of(azimuth: Array, elevation: Array) -> Rays:
+        poses = cameras.orbit_pose(azimuth, elevation, c.radius)
+        return cameras.camera_rays(poses, width_px=c.width_px, height_px=c.width_px, focal=focal)
+
+    rays = rays_of(azimuth, elevation)
     field = make_stage_field(config, plan, stage)
     params = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
