@@ -97,6 +97,8 @@ class Progress:
             )
             self._task = self._bar.add_task("compiling", total=steps, completed=start)
             self._bar.start()
+        else:
+            print(f"step {start}/{steps}  compiling", file=sys.stderr, flush=True)
 
     def update(self, step: int, *, loss: float, similarity: float) -> None:
         """Shows the state after `step` steps."""
