@@ -101,7 +101,10 @@ def words() -> list[str]:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Writes CLIP tokenizer files for `words()` into `folder`: one token a word, lower-cased, BPE layout.
+    """Writes CLIP tokenizer files for `words()` into `folder`: lower-cased, BPE layout.
+
+    Every word is one token (but "3d", which is two).
+
 
     Files: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, vocabulary.json (the words that a
     prompt may use).

@@ -194,7 +194,8 @@ def trace(pose: Pose, indices: Array, is_pair: Array, *, width_px: int) -> Trace
       width_px: side of the square image.
 
     Returns:
-      A Trace. Coverage is anti-aliased by the smallest distance that a ray passes the surface at.
+      A Trace. Coverage falls from 1 at the outline to 0 one pixel outside it, by the smallest distance at
+      which a ray passes the surface; so outlines are smooth, and half a pixel wider than the object.
     """
     axes = _camera_axes(pose.azimuth_deg, pose.elevation_deg)
     origin = axes[2] * _CAMERA_RADIUS
@@ -227,7 +228,7 @@ def trace(pose: Pose, indices: Array, is_pair: Array, *, width_px: int) -> Trace
     )
     normal = gradient / (jnp.linalg.norm(gradient, axis=-1, keepdims=True) + 1e-9)
     _, top = _object_distance(points, pose, indices, is_pair)
-    return Trace(alpha=jnp.clip(0.5 - nearest + 0.5, 0.0, 1.0), normal=normal, top=top)
+    return Trace(alpha=jnp.clip(1.0 - nearest, 0.0, 1.0), normal=normal, top=top)
 
 
 def evaluation_pose(azimuth_deg: Array, elevation_deg: float = 45.0) -> Pose:
