@@ -105,7 +105,6 @@ def write_tokenizer(folder: Path) -> None:
 
     Every word is one token (but "3d", which is two).
 
-
     Files: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, vocabulary.json (the words that a
     prompt may use).
     """
