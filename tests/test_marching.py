@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import voxel_oracles as oracle
+from voxel_scenes import make_rays
 
 from voxjax.fields import grid
 from voxjax.render.marching import march_image
@@ -25,17 +26,6 @@ def random_values(seed=0):
     values = rng.normal(size=(6, 5, 7, 4)).astype(np.float32) * 2.0
     values[..., 0] += 1.0
     return values
-
-
-def rays_of(n=37, seed=1):
-    """From distance 4 towards points in and around the box; the last looks away."""
-    rng = np.random.default_rng(seed)
-    origins = rng.normal(size=(n, 3))
-    origins *= 4.0 / np.linalg.norm(origins, axis=-1, keepdims=True)
-    directions = rng.uniform(-1.4, 1.4, (n, 3)) - origins
-    directions[-1] = origins[-1]
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    return Rays(jnp.asarray(origins, jnp.float32), jnp.asarray(directions, jnp.float32))
 
 
 def march(scene, rays, *, clip=BOX, chunk_rays=16):
@@ -65,7 +55,7 @@ def test_equals_the_loops(dense):
     values = random_values()
     values[..., 0] += dense
     scene = scene_of(values, np.random.default_rng(2).random(values.shape[:3]) < 0.8)
-    rays = rays_of()
+    rays = make_rays(n=37, seed=1)
     out = march(scene, rays)
     colour, transmittance, depth = by_loops(scene, rays)
     assert transmittance.min() < (1e-6 if dense else 0.5) and transmittance.max() == 1.0
@@ -83,7 +73,7 @@ def test_chunks_and_a_tight_box_change_nothing():
     scene = scene_of(values)
     clip = grid.occupied_box(grid.without_empty(scene, INTERVAL))
     assert np.prod(np.asarray(clip[1] - clip[0])) < 0.8 * np.prod(UPPER - LOWER)
-    rays = rays_of(n=36)
+    rays = make_rays(n=36)
     shaped = Rays(rays.origins.reshape(4, 9, 3), rays.directions.reshape(4, 9, 3))
     whole, tight = march(scene, rays), march(scene, shaped, clip=clip)
     assert whole.transmittance.min() < 0.9
@@ -96,8 +86,8 @@ def test_chunks_and_a_tight_box_change_nothing():
 def test_nothing_is_the_background():
     values = random_values()
     scene = scene_of(values, np.zeros(values.shape[:3], bool))
-    out = march(scene, rays_of(), clip=grid.occupied_box(scene))
+    out = march(scene, make_rays(n=37, seed=1), clip=grid.occupied_box(scene))
     assert not out.colour.any() and not out.depth.any()
     assert np.all(out.transmittance == 1.0)
     with pytest.raises(ValueError, match="chunk_rays"):
-        march(scene, rays_of(), chunk_rays=0)
+        march(scene, make_rays(n=37, seed=1), chunk_rays=0)

@@ -1,5 +1,7 @@
 """The words of the pocket models, and the captions of a training batch read back from their token ids."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +43,13 @@ def test_report_prompts_cover_what_they_claim():
     assert all(shapes_seen.count(shape) >= 2 for shape in SHAPES)
     assert all(colours_seen.count(colour) >= 2 for colour in COLOURS)
     assert set(captions.HELD_OUT) <= set(captions.REPORT_PAIRS)
+
+
+def test_the_launcher_runs_those_prompts_among_all_captions():
+    folder = Path(__file__).resolve().parent.parent / "launch"
+    prompts = (folder / "pocket_prompts.txt").read_text().splitlines()
+    assert prompts == [captions.caption(*pair) for pair in captions.REPORT_PAIRS]
+    assert (folder / "pocket_captions.txt").read_text().splitlines() == captions.single_captions()
 
 
 def test_captions_take_the_right_article():

@@ -12,9 +12,6 @@ from voxjax.guidance.pocket import captions
 
 Array = jax.Array
 
-PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
-PIXEL_SD = (0.26862954, 0.26130258, 0.27577711)
-
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
@@ -135,11 +132,6 @@ def clip_config(recipe: Recipe, vocabulary: tuple[int, int, int]) -> dict[str, A
             "projection_dim": recipe.projection,
         },
     }
-
-
-def normalise(images: Array) -> Array:
-    """Pixels [..., 3] in [0, 1] to CLIP's normalised pixels."""
-    return (images - jnp.asarray(PIXEL_MEAN)) / jnp.asarray(PIXEL_SD)
 
 
 def unit(vectors: Array) -> Array:

@@ -79,7 +79,8 @@ def encode_texts(towers: Towers, params, token_ids: Array) -> Array:
 
 def encode_images(towers: Towers, params, images: Array) -> tuple[Array, Array]:
     """[n, s, s, 3] in [0, 1] -> unit [n, d] and the patch tokens [n, p, width]."""
-    outputs: Any = towers.image.apply({"params": params}, model.normalise(images))
+    normalised = (images - jnp.asarray(hf.CLIP_MEAN)) / jnp.asarray(hf.CLIP_SD)
+    outputs: Any = towers.image.apply({"params": params}, normalised)
     embedding, tokens = outputs
     return model.unit(embedding), tokens
 
