@@ -26,6 +26,8 @@ def get_config(variant: str = "") -> ConfigDict:
     c.cache_dir = "auto"  # jax's compilation cache: "auto" = ~/.cache/voxjax, "" = none, or a folder (ours)
 
     c.field = _field()
+    c.vox_imp = _vox_imp()
+    c.dream_fields = _dream_fields()
     c.cameras = _cameras()
     c.progressive = _progressive()
     c.augment = _augment()
@@ -51,7 +53,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
 def _field() -> ConfigDict:
     f = ConfigDict()
-    f.name = "vox_exp"  # which field: vox_exp (paper)
+    f.name = "vox_exp"  # which field: vox_exp, vox_imp (paper) or dream_fields (Dream Fields)
     f.side = 140  # cube root of the final number of voxels: 140^3 (paper)
     f.alpha_init = 1e-6  # opacity of one voxel length at the start, sets the density shift (paper)
     f.learn_shift = True  # density shift is trained (paper's text; False = code)
@@ -59,6 +61,35 @@ def _field() -> ConfigDict:
     f.half_width = 1.2  # scene units, half the side of the box when box is "cube" (ours)
     f.step_size_voxels = 0.5  # voxels between samples on a ray (paper)
     return f
+
+
+def _vox_imp() -> ConfigDict:
+    """Only for field.name = "vox_imp"."""
+    m = ConfigDict()
+    m.width = 128  # of the hidden layers of the density and the colour network (paper)
+    m.n_layers = 3  # linear layers of each (paper)
+    m.n_frequencies = 10  # octaves of the positional encoding (paper: 63 channels)
+    m.slab = 65536  # vertices evaluated at a time: less is less memory (ours)
+    m.skip = True  # leave out vertices that no training camera sees or that are switched off (ours)
+    return m
+
+
+def _dream_fields() -> ConfigDict:
+    """Only for field.name = "dream_fields"."""
+    m = ConfigDict()
+    m.width = 128  # of the layers between the residual blocks (Dream Fields)
+    m.hidden = 256  # of the layers inside them (Dream Fields)
+    m.n_blocks = 4  # residual blocks (Dream Fields)
+    m.encoding = "fourier"  # random Fourier features, or "axis": octaves along the axes (Dream Fields)
+    m.n_features = 128  # random directions of the former (Dream Fields)
+    m.max_exponent = 8.0  # the largest feature frequency is 2 to this (Dream Fields)
+    m.integrate = True  # integrated positional encoding; False: of the sample's centre (Dream Fields)
+    m.n_samples = 192  # jittered samples on a training ray (Dream Fields)
+    m.n_test_samples = 256  # samples over the box's edge length in pictures (Dream Fields: 256 lq, 512 hq)
+    m.track_origin = True  # the scene's origin follows the object (Dream Fields)
+    m.origin_decay = 0.999  # of the origin's moving average (Dream Fields)
+    m.chunk = 32768  # samples evaluated at a time: less is less memory (ours)
+    return m
 
 
 def _cameras() -> ConfigDict:
@@ -131,6 +162,7 @@ def _loss() -> ConfigDict:
     w.clip = 1.0  # weight of the CLIP term (paper, Eq. 7)
     w.second_clip = 0.5  # weight of the second CLIP (paper, Eq. 7)
     w.transmittance = 0.5  # weight of -min(tau, mean transmittance) (paper, Dream Fields)
+    w.opacity_scale = 1.0  # factor on the opacity target (Dream Fields: focal_multiplier^2 / (radius/4)^2 / 1.2)
     # The opacity target falls exponentially from the first to the second; tau = 1 - target.
     w.opacity_start = 0.5  # opacity target at step 0 (Dream Fields)
     w.opacity_end = 0.1  # opacity target after the annealing (Dream Fields)
@@ -153,6 +185,8 @@ def _optimiser() -> ConfigDict:
     o.beta1 = 0.9  # share of Adam's first moment kept per update (code)
     o.beta2 = 0.99  # share of the second moment kept per update (code)
     o.eps = 1e-8  # added to the root of the second moment (code)
+    o.warmup = 0.0  # fraction of steps in which all rates rise in a line to their value (Dream Fields: 0.15)
+    o.warmup_start = 0.1  # share of the rates at step 0, where warmup is not 0 (Dream Fields)
     o.tenfold_decay = 20000 / _OF  # fraction of steps in which the rates fall tenfold (code); 0 = constant
     o.max_bad_steps = 20  # non-finite steps in a row that stop the run (ours)
     return o

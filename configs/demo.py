@@ -1,14 +1,31 @@
-"""A small object in a minute on two CPU cores, guided by the CLIP that ships with the package."""
+"""A small object in minutes on two CPU cores, guided by the CLIP that ships with the package.
+
+One variant for each field: `configs/demo.py:vox_exp` (default), `:vox_imp`, `:dream_fields`.
+"""
 
 from ml_collections import ConfigDict
 
 from configs import base
 
 
-def get_config(variant: str = "") -> ConfigDict:
-    """Returns the demo's config; all numbers below are ours, chosen for the pocket CLIP."""
-    if variant:
-        raise ValueError(f"configs/demo.py has no variant {variant!r}; leave it away")
+def get_config(variant: str = "vox_exp") -> ConfigDict:
+    """Returns the demo's config; all numbers below are ours, chosen for the pocket CLIP.
+
+    Args:
+      variant: the field, "vox_exp", "vox_imp" or "dream_fields" (with a smaller network and fewer samples than
+        the original, for two CPU cores).
+
+    Raises:
+      ValueError: unknown variant.
+    """
+    if variant not in _VARIANTS:
+        raise ValueError(f"unknown variant {variant!r} of configs/demo.py; it has {', '.join(_VARIANTS)}")
+    c = _vox_exp()
+    _VARIANTS[variant](c)
+    return c
+
+
+def _vox_exp() -> ConfigDict:
     c = base.get_config()
     c.prompt = "a red sphere"
     c.steps = 150
@@ -50,3 +67,35 @@ def get_config(variant: str = "") -> ConfigDict:
     c.output.turntable_width_px = 192
     c.output.turntable_frames = 36
     return c
+
+
+def _vox_imp(c: ConfigDict) -> None:
+    c.field.name = "vox_imp"
+    c.field.side = 40
+    c.vox_imp.width = 64
+    c.vox_imp.n_frequencies = 6  # finer waves than the grid can carry are noise
+    c.loss.tv = 0.3
+    c.optimiser.rate_network = 5e-3
+
+
+def _dream_fields(c: ConfigDict) -> None:
+    c.field.name = "dream_fields"
+    c.field.half_width = 1.0
+    c.dream_fields.width = 64  # the original: 128
+    c.dream_fields.hidden = 128  # the original: 256
+    c.dream_fields.n_blocks = 2  # the original: 4
+    c.dream_fields.n_features = 48  # the original: 128
+    c.dream_fields.max_exponent = 4.0  # the original: 8; what 32 samples can show
+    c.dream_fields.n_samples = 32  # the original: 192
+    c.dream_fields.n_test_samples = 64  # the original: 256
+    c.dream_fields.origin_decay = 0.98  # a run of 150 steps instead of 10,000
+    c.progressive.occupancy_every = 0.0
+    c.cameras.views_per_step = 4
+    c.cameras.width_px = 36
+    c.augment.crop_px = 3
+    c.loss.entropy = 0.0
+    c.optimiser.rate_network = 4e-3
+    c.optimiser.warmup = 0.1
+
+
+_VARIANTS = {"vox_exp": lambda c: None, "vox_imp": _vox_imp, "dream_fields": _dream_fields}

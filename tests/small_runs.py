@@ -46,7 +46,7 @@ def write_run(workdir, prompt, colour, *, steps_done=None, radius=0.7, centre=(0
         step=jnp.asarray(config.steps if steps_done is None else steps_done, jnp.int32),
         params=ball_params(colour, radius=radius, centre=centre, shape=shape),
         opt_state={"moment": jnp.zeros(2)},
-        occupancy=jnp.ones(shape, bool),
+        tracked={"occupancy": jnp.ones(shape, bool)},
         skipped=zero,
         skipped_in_row=zero,
     )

@@ -25,7 +25,7 @@ def make_state(step, shape=(3, 4, 5)):
         step=jnp.int32(step),
         params=params,
         opt_state=opt_state,
-        occupancy=jnp.asarray(rng.random(shape) > 0.5),
+        tracked={"occupancy": jnp.asarray(rng.random(shape) > 0.5)},
         skipped=jnp.int32(step + 1),
         skipped_in_row=jnp.int32(step + 2),
     )

@@ -17,8 +17,12 @@ BOX = {"lower": (-1.0, -1.0, -2.0), "upper": (1.0, 1.5, 1.0)}
 
 def build(**options):
     field = make_field("vox_exp", shape=SHAPE, **BOX, **options)
-    params = field.init(jax.random.key(0), jnp.ones(SHAPE, bool), method="bake")["params"]
+    params = field.init(jax.random.key(0), method="bake")["params"]
     return field, params
+
+
+def bake(field, params, occupancy):
+    return field.apply({"params": params, "tracked": {"occupancy": occupancy}}, method="bake")
 
 
 def test_the_parameters_are_zero_and_the_shift_is_one_only_if_it_is_learned():
@@ -30,7 +34,7 @@ def test_the_parameters_are_zero_and_the_shift_is_one_only_if_it_is_learned():
     assert float(learned["density_shift"]) == pytest.approx(-13.8155, abs=1e-4)
     field, constant = build(learn_shift=False, alpha_init=1e-3)
     assert set(constant) == {"grid"}
-    scene = field.apply({"params": constant}, jnp.ones(SHAPE, bool), method="bake")
+    scene = bake(field, constant, jnp.ones(SHAPE, bool))
     assert float(scene.density_shift) == pytest.approx(activation.density_shift_from_alpha(1e-3), rel=1e-6)
 
 
@@ -38,19 +42,19 @@ def test_a_baked_scene_carries_the_parameters_the_mask_and_the_box():
     field, params = build()
     params = {"grid": params["grid"] + 2.0, "density_shift": jnp.float32(-3.0)}
     occupancy = jnp.zeros(SHAPE, bool).at[0, 1, 2].set(True)
-    scene = field.apply({"params": params}, occupancy, method="bake")
+    scene = bake(field, params, occupancy)
     np.testing.assert_array_equal(scene.values, params["grid"])
     assert float(scene.density_shift) == -3.0
     np.testing.assert_array_equal(scene.occupancy, occupancy)
     np.testing.assert_allclose(scene.lower, BOX["lower"])
     np.testing.assert_allclose(scene.upper, BOX["upper"])
     with pytest.raises(ValueError, match="occupancy has shape"):
-        field.apply({"params": params}, jnp.ones((2, 2, 2), bool), method="bake")
+        bake(field, params, jnp.ones((2, 2, 2), bool))
 
 
 def test_an_untrained_field_is_almost_empty_and_grey():
     field, params = build()
-    scene = field.apply({"params": params}, jnp.ones(SHAPE, bool), method="bake")
+    scene = bake(field, params, jnp.ones(SHAPE, bool))
     density, colour = field.query(scene, Samples(jnp.zeros((2, 7, 3)), jnp.float32(1.0)))
     assert density.shape == (2, 7)
     np.testing.assert_allclose(activation.density_to_alpha(density, 1.0), 1e-6, rtol=1e-5)
@@ -63,11 +67,7 @@ def test_a_query_interpolates_first_and_activates_after():
     values = rng.normal(size=SHAPE + (4,)).astype(np.float32) * 4.0
     occupancy = rng.random(SHAPE) < 0.7
     positions = rng.uniform(BOX["lower"], BOX["upper"], (50, 3)).astype(np.float32)
-    scene = field.apply(
-        {"params": {"grid": values, "density_shift": jnp.float32(-1.0)}},
-        jnp.asarray(occupancy),
-        method="bake",
-    )
+    scene = bake(field, {"grid": values, "density_shift": jnp.float32(-1.0)}, jnp.asarray(occupancy))
     density, colour = field.query(scene, Samples(positions, jnp.float32(0.5)))
     on = [oracle.nearest_is_on(occupancy, p, BOX["lower"], BOX["upper"]) for p in positions]
     assert 0 < sum(on) < len(on)
@@ -87,7 +87,7 @@ def test_the_gradient_of_a_query_equals_finite_differences():
     occupancy = jnp.ones(SHAPE, bool)
 
     def loss(params):
-        scene = field.apply({"params": params}, occupancy, method="bake")
+        scene = bake(field, params, occupancy)
         density, colour = field.query(scene, Samples(jnp.asarray(positions, jnp.float32), jnp.float32(1.0)))
         return jnp.sum(weight[:, 0] * density) + jnp.sum(weight[:, 1:] * colour)
 

@@ -8,12 +8,12 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 from small_training import ROOT, overrides
 
-from voxjax import assembly
 from voxjax.config import load
 from voxjax.factory import make_plan, make_stage_field
 from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.progressive import transition
 from voxjax.structs import TrainState
+from voxjax.training_views import choose_room
 
 ALPHA_INIT = 1e-2
 
@@ -65,9 +65,9 @@ def small(tiny_clip):
     plan = make_plan(config)
     optimiser = make_optimiser(OptimiserOptions())
 
-    def bake(stage, params, occupancy):
+    def bake(stage, params, tracked):
         field = make_stage_field(config, plan, stage)
-        return field.apply({"params": params}, occupancy, method="bake")
+        return field.apply({"params": params, "tracked": tracked}, method="bake")
 
     def state(step, values, occupancy):
         params = {"grid": jnp.asarray(values, jnp.float32), "density_shift": jnp.float32(-4.0)}
@@ -76,7 +76,8 @@ def small(tiny_clip):
             dataclasses.replace(optimiser.init(params)[0], updates=jnp.int32(7)),
             *optimiser.init(params)[1:],
         )
-        return TrainState(jnp.int32(step), params, opt_state, jnp.asarray(occupancy), zero + 3, zero)
+        tracked = {"occupancy": jnp.asarray(occupancy)}
+        return TrainState(jnp.int32(step), params, tracked, opt_state, zero + 3, zero)
 
     return plan, {"plan": plan, "bake": bake, "init_optimiser": optimiser.init}, state
 
@@ -111,7 +112,7 @@ def test_a_rescaling_against_scipy(small):
     assert int(after.opt_state[0].updates) == 0 and not np.any(after.opt_state[0].v["grid"])
     assert after.opt_state[0].m["grid"].shape == (*new, 4)
     assert (int(after.step), int(after.skipped)) == (3, 3)
-    assert np.asarray(after.occupancy).all()
+    assert np.asarray(after.tracked["occupancy"]).all()
 
 
 def test_empty_vertices_go_for_good(small):
@@ -127,13 +128,13 @@ def test_empty_vertices_go_for_good(small):
     wanted[1:4, 2:5, 3:6] = True  # its 3 x 3 x 3 neighbourhood ...
     wanted[1] = False  # ... without what was off before
     assert changed
-    np.testing.assert_array_equal(after.occupancy, wanted)
+    np.testing.assert_array_equal(after.tracked["occupancy"], wanted)
     # A field that is dense everywhere does not bring them back, neither by a test nor by a rescaling.
     dense = np.full((*shape, 4), 5.0)
-    again, _ = transition(make(2, dense, after.occupancy), **arguments)
-    np.testing.assert_array_equal(again.occupancy, wanted)
-    finer, _ = transition(make(3, dense, after.occupancy), **arguments)
-    share = np.asarray(finer.occupancy)
+    again, _ = transition(make(2, dense, after.tracked["occupancy"]), **arguments)
+    np.testing.assert_array_equal(again.tracked["occupancy"], wanted)
+    finer, _ = transition(make(3, dense, after.tracked["occupancy"]), **arguments)
+    share = np.asarray(finer.tracked["occupancy"])
     centre = [round(i * (n - 1) / (m - 1)) for i, n, m in zip((3, 3, 4), share.shape, shape, strict=True)]
     assert share[tuple(centre)] and 0 < share.mean() < 3 * wanted.mean()
     assert not share[0].any() and not share[-1].any()
@@ -148,8 +149,8 @@ def test_the_threshold_is_on_alpha_at_the_current_scale(small):
         values = np.zeros((*stage.shape, 4))
         values[..., 0] = np.log(np.expm1(density)) + 4.0
         after, _ = transition(make(2, values, np.ones(stage.shape, bool)), **arguments)
-        assert np.asarray(after.occupancy).all() == stays
-        assert np.asarray(after.occupancy).any() == stays
+        assert np.asarray(after.tracked["occupancy"]).all() == stays
+        assert np.asarray(after.tracked["occupancy"]).any() == stays
 
 
 def test_the_room_for_samples_shrinks_with_occupancy_and_depends_on_nothing_else(small, tiny_clip):
@@ -159,8 +160,10 @@ def test_the_room_for_samples_shrinks_with_occupancy_and_depends_on_nothing_else
     full = np.ones(stage.shape, bool)
     few = np.zeros(stage.shape, bool)
     few[4:6, 4:6, 4:6] = True
-    whole = assembly.choose_budget(config, plan, stage, jnp.asarray(full))
-    part = assembly.choose_budget(config, plan, stage, jnp.asarray(few))
+    whole, part = (
+        choose_room(config, plan, stage, {"occupancy": jnp.asarray(mask)}).samples for mask in (full, few)
+    )
     assert part.capacity * 4 <= whole.capacity and part.per_ray <= whole.per_ray
     assert whole.capacity % part.capacity == 0 or whole.capacity // part.capacity in (2, 4, 8, 16, 32, 64)
-    assert part == assembly.choose_budget(config, plan, stage, jnp.asarray(few))
+    again = choose_room(config, plan, stage, {"occupancy": jnp.asarray(few)})
+    assert again.samples == part and not again.all_on and again.vertices is None

@@ -20,6 +20,7 @@ from voxjax.factory import make_plan
 from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.step import Guide, Inputs, Parts, make_step
 from voxjax.structs import Rendering, TrainState, VoxelGrid
+from voxjax.training_views import choose_room
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,9 @@ def real(tiny_clip):
     state = dataclasses.replace(state, params={**state.params, "grid": noise})
     guides, inputs = assembly.load_guides(config, key)
     stage = plan.stage_at(0)
-    budget = assembly.choose_budget(config, plan, stage, state.occupancy)
-    parts = assembly.make_parts(config, plan, stage, budget, guides, all_on=True)
+    room = choose_room(config, plan, stage, state.tracked)
+    assert room.all_on
+    parts = assembly.make_parts(config, plan, stage, room, guides)
     return jax.jit(make_step(parts)), state, inputs
 
 
@@ -144,9 +146,9 @@ def test_after_too_many_bad_steps_nothing_moves(real):
 def plain_parts(**changes):
     """Parts in which an image is the grid's colour channels and an embedding its mean colour."""
 
-    def bake(params, occupancy):
+    def bake(params, tracked):
         box = jnp.ones(3)
-        return VoxelGrid(params["grid"], jnp.zeros(()), occupancy, -box, box)
+        return VoxelGrid(params["grid"], jnp.zeros(()), tracked["occupancy"], -box, box)
 
     def render(key, scene):
         image = jnp.mean(scene.values[..., 1:], axis=2)[None]
@@ -164,15 +166,14 @@ def plain_parts(**changes):
             for name, weight in {
                 "clip": 2.0,
                 "transmittance": 0.5,
-                "kl": 0.0,
                 "entropy": 0.0,
                 "tv": 0.0,
             }.items()
         },
         "tau": schedules.constant(0.9),
-        "inside": lambda: jnp.ones((2, 2, 2)),
-        "kl_interval": 1.0,
+        "regularise": lambda scene: ({}, {}),
         "tv_scale": 1.0,
+        "track": lambda tracked, centroid: tracked,
         "optimiser": make_optimiser(OptimiserOptions(decay_steps=10)),
         "rate": lambda count: 0.1 * 0.1 ** (count / 10),
         "max_bad_steps": 20,
@@ -184,7 +185,8 @@ def plain_state(parts):
     rng = np.random.default_rng(3)
     params = {"grid": jnp.asarray(rng.random((2, 2, 2, 4)), jnp.float32)}
     zero = jnp.zeros((), jnp.int32)
-    return TrainState(zero, params, parts.optimiser.init(params), jnp.ones((2, 2, 2), bool), zero, zero)
+    tracked = {"occupancy": jnp.ones((2, 2, 2), bool)}
+    return TrainState(zero, params, tracked, parts.optimiser.init(params), zero, zero)
 
 
 def plain_inputs():
@@ -206,7 +208,7 @@ def test_the_contrastive_objective_against_numpy():
 
     camera_key, _ = jax.random.split(jax.random.fold_in(inputs.key, 0))
     colour = np.asarray(
-        parts.render(camera_key, parts.bake(state.params, state.occupancy)).colour, np.float64
+        parts.render(camera_key, parts.bake(state.params, state.tracked)).colour, np.float64
     )
     embeddings = 1.5 * np.concatenate([colour, colour * 0.5]).mean((1, 2))
     texts = np.concatenate([np.asarray(inputs.text), np.asarray(inputs.negatives[0])]).astype(np.float64)

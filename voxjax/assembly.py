@@ -8,21 +8,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
-from voxjax import cameras, losses, schedules
+from voxjax import losses, schedules
 from voxjax.augment import pipeline
 from voxjax.augment.diffaugment import DiffAugRanges
 from voxjax.factory import make_stage_field
-from voxjax.fields import grid
+from voxjax.fields import grid, has_grid
 from voxjax.guidance import load_guidance
 from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.progressive import Plan, Stage
-from voxjax.render import SampleBudget, budget_for, render_rays
 from voxjax.schedules import Schedule, steps_from_fraction
-from voxjax.step import Guide, Inputs, Parts
-from voxjax.structs import Array, Rays, Rendering, TrainState, VoxelGrid
+from voxjax.step import Guide, Inputs, Metrics, Parts
+from voxjax.structs import Array, TrainState, VoxelGrid
+from voxjax.training_views import Room, first_occupancy, make_render
 
 MODELS = ("clip", "second_clip")
 """Names of the guidance models' terms in the loss, in order."""
@@ -40,11 +39,13 @@ def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
         beta2=o.beta2,
         eps=o.eps,
         decay_steps=steps_from_fraction(o.tenfold_decay, config.steps),
+        warmup_steps=steps_from_fraction(o.warmup, config.steps),
+        warmup_start=o.warmup_start,
     )
 
 
-def make_weights(config: ConfigDict) -> dict[str, Schedule]:
-    """Returns the weight of each term over the steps, windows included."""
+def make_weights(config: ConfigDict, *, on_grid: bool) -> dict[str, Schedule]:
+    """Returns the weight of each term over the steps, windows included; two of them need a grid."""
     w, total = config.loss, config.steps
 
     def during(weight: float, span: tuple[float, float]) -> Schedule:
@@ -54,10 +55,10 @@ def make_weights(config: ConfigDict) -> dict[str, Schedule]:
     weights = {
         "clip": schedules.constant(w.clip),
         "transmittance": schedules.constant(w.transmittance),
-        "kl": during(w.kl, w.kl_window),
         "entropy": schedules.constant(w.entropy),
-        "tv": during(w.tv, w.tv_window),
     }
+    if on_grid:
+        weights |= {"kl": during(w.kl, w.kl_window), "tv": during(w.tv, w.tv_window)}
     if config.clip.second_model:
         weights["second_clip"] = during(w.second_clip, (config.clip.second_start, 2.0**20))
     return weights
@@ -94,10 +95,8 @@ def make_parts(
     config: ConfigDict,
     plan: Plan,
     stage: Stage,
-    budget: SampleBudget,
+    room: Room,
     guides: tuple[Guide, ...],
-    *,
-    all_on: bool,
 ) -> Parts:
     """Returns the parts of the step on one grid.
 
@@ -105,117 +104,70 @@ def make_parts(
       config: the config.
       plan: schedule of the grid.
       stage: the grid.
-      budget: room for samples, from `choose_budget`.
+      room: from `training_views.choose_room`.
       guides: from `load_guides`.
-      all_on: whether no vertex is switched off; the renderer then need not ask.
     """
-    field = make_stage_field(config, plan, stage)
-    weights, options = make_weights(config), make_optimiser_options(config)
+    field = make_stage_field(config, plan, stage, capacity=room.vertices)
+    options = make_optimiser_options(config)
+    rate = options.rate_density if config.field.name == "vox_exp" else options.rate_network
+    explicit = config.field.name == "vox_exp"
     augmentation = make_augmentation(config)
     loss = config.loss
     return Parts(
-        bake=lambda params, occupancy: field.apply({"params": params}, occupancy, method="bake"),
-        render=_make_render(config, field, stage, budget, all_on=all_on),
+        bake=lambda params, tracked: field.apply({"params": params, "tracked": tracked}, method="bake"),
+        render=make_render(config, field, plan, stage, room),
         augment=lambda key, colour, transmittance: pipeline.augment_views(
             key, colour, transmittance, options=augmentation
         ),
         resize=pipeline.resize_to,
         guides=guides,
-        weights=weights,
+        weights=make_weights(config, on_grid=has_grid(field)),
         tau=schedules.transmittance_target(
             opacity_start=loss.opacity_start,
             opacity_end=loss.opacity_end,
             n_steps=steps_from_fraction(loss.opacity_anneal, config.steps),
+            opacity_scale=loss.opacity_scale,
         ),
-        inside=lambda: grid.inside_sphere(
-            jnp.array(plan.lower), jnp.array(plan.upper), stage.shape, radius=loss.kl_radius
-        ),
-        kl_interval=stage.ratio,
+        regularise=_make_regularise(config, stage) if has_grid(field) else lambda scene: ({}, {}),
         tv_scale=losses.tv_explicit_scale(
             stage.shape, config.cameras.views_per_step * config.cameras.width_px**2
-        ),
+        )
+        if explicit
+        else None,
+        track=_make_track(config, field),
         optimiser=make_optimiser(options),
-        rate=lambda count: options.rate_density * options.decay()(count),
+        rate=lambda count: rate * options.factor()(count),
         max_bad_steps=config.optimiser.max_bad_steps,
     )
 
 
-def _make_render(
-    config: ConfigDict, field: Any, stage: Stage, budget: SampleBudget, *, all_on: bool
-) -> Callable[[Array, VoxelGrid], Rendering]:
-    c = config.cameras
-    near, far = cameras.near_far(c.radius)
-    focal = cameras.focal_px(c.width_px, multiplier=c.focal_multiplier)
+def _make_regularise(
+    config: ConfigDict, stage: Stage
+) -> Callable[[VoxelGrid], tuple[dict[str, Array], Metrics]]:
+    """What the loss says about a voxel grid itself."""
+    implicit = config.field.name != "vox_exp"
 
-    def render(key: Array, scene: VoxelGrid) -> Rendering:
-        camera_to_world, _, _ = cameras.sample_poses(
-            key, c.views_per_step, azimuth_deg=c.azimuth_deg, elevation_deg=c.elevation_deg, radius=c.radius
-        )
-        rays = cameras.camera_rays(camera_to_world, width_px=c.width_px, height_px=c.width_px, focal=focal)
-        return render_rays(
-            field.query,
-            scene,
-            rays,
-            near=near,
-            far=far,
-            step_size=stage.step_size,
-            interval=stage.interval,
-            lower=scene.lower,
-            upper=scene.upper,
-            budget=budget,
-            clip=None if all_on else field.occupied_box(scene),
-            occupied=None if all_on else field.occupied,
-        )
+    def regularise(scene: VoxelGrid) -> tuple[dict[str, Array], Metrics]:
+        inside = grid.inside_sphere(scene.lower, scene.upper, stage.shape, radius=config.loss.kl_radius)
+        terms = {"kl": losses.kl_sphere(grid.vertex_alpha(scene, stage.ratio), inside)}
+        metrics = {}
+        if implicit:
+            alpha, colour = grid.vertex_alpha(scene, 1.0), grid.vertex_colour(scene)
+            terms["tv"] = losses.tv_implicit(alpha, colour, evaluated=scene.evaluated)
+        if scene.evaluated is not None and scene.overflow is not None:
+            metrics["vertices_evaluated"] = jnp.mean(scene.evaluated.astype(jnp.float32))
+            metrics["vertices_overflow"] = scene.overflow.astype(jnp.float32)
+        return terms, metrics
 
-    return render
+    return regularise
 
 
-def choose_budget(config: ConfigDict, plan: Plan, stage: Stage, occupancy: Array) -> SampleBudget:
-    """Returns room for the samples of a step: a function of the arguments alone, so a resumed run agrees.
-
-    The whole box's need is halved as often as the occupied part allows: every other number would be a new
-    program to compile for little gain.
-    """
-    c = config.cameras
-    near, far = cameras.near_far(c.radius)
-    (first, last), (lowest, highest) = c.azimuth_deg, c.elevation_deg
-    elevations = np.unique(np.linspace(lowest, highest, 3))
-    # Seven: a number that does not repeat itself in a box of four sides.
-    azimuths = np.linspace(first, last, 7, endpoint=False)
-    azimuth, elevation = (a.ravel() for a in np.meshgrid(azimuths, elevations))
-    focal = cameras.focal_px(c.width_px, multiplier=c.focal_multiplier)
-
-    @jax.jit  # one small program instead of dozens of tiny ones
-    def rays_of(azimuth: Array, elevation: Array) -> Rays:
-        poses = cameras.orbit_pose(azimuth, elevation, c.radius)
-        return cameras.camera_rays(poses, width_px=c.width_px, height_px=c.width_px, focal=focal)
-
-    rays = rays_of(azimuth, elevation)
-    field = make_stage_field(config, plan, stage)
-    params = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
-        jax.eval_shape(lambda: field.init(jax.random.key(0), occupancy, method="bake"))["params"],
-    )
-    scene = field.apply({"params": params}, occupancy, method="bake")
-    geometry = {
-        "lower": scene.lower,
-        "upper": scene.upper,
-        "near": near,
-        "far": far,
-        "step_size": stage.step_size,
-        "views_per_step": c.views_per_step,
-    }
-    whole = budget_for(scene, rays, **geometry)
-    if bool(jnp.all(occupancy)):
-        return whole
-    part = budget_for(scene, rays, **geometry, clip=field.occupied_box(scene), occupied=field.occupied)
-    return SampleBudget(_halve(whole.per_ray, part.per_ray), _halve(whole.capacity, part.capacity))
-
-
-def _halve(whole: int, need: int) -> int:
-    while whole // 2 >= max(need, 8):
-        whole //= 2
-    return whole
+def _make_track(config: ConfigDict, field: Any) -> Callable[[Any, Array | None], Any]:
+    """What happens to the tracked values after a step."""
+    options = config.dream_fields
+    if has_grid(field) or not options.track_origin:
+        return lambda tracked, centroid: tracked
+    return lambda tracked, centroid: field.track(tracked, centroid, decay=options.origin_decay)
 
 
 def make_augmentation(config: ConfigDict) -> pipeline.AugmentOptions:
@@ -231,8 +183,11 @@ def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
     """Returns the state before the first step."""
     stage = plan.stage_at(0)
     field = make_stage_field(config, plan, stage)
-    occupancy = jnp.ones(stage.shape, bool)
-    params = field.init(key, occupancy, method="bake")["params"]
+    variables = field.init(key, method="bake")
+    params, tracked = variables["params"], variables["tracked"]
+    occupancy = first_occupancy(config, plan, stage)
+    if occupancy is not None:
+        tracked = {**tracked, "occupancy": occupancy}
     opt_state = make_optimiser(make_optimiser_options(config)).init(params)
     step, skipped, skipped_in_row = (jnp.zeros((), jnp.int32) for _ in range(3))
-    return TrainState(step, params, opt_state, occupancy, skipped, skipped_in_row)
+    return TrainState(step, params, tracked, opt_state, skipped, skipped_in_row)

@@ -87,19 +87,22 @@ def camera_rays(camera_to_world: Array, *, width_px: int, height_px: int, focal:
       focal: focal length in pixels, see `focal_px`.
 
     Returns:
-      Rays with leading axes [..., height, width] and unit directions in the world frame.
+      Rays with leading axes [..., height, width], unit directions in the world frame, and the radius at
+      distance 1 of the cone that has a pixel's variance (mip-NeRF: 2 / sqrt(12) of the pixel's width).
     """
     columns = (jnp.arange(width_px, dtype=jnp.float32) + 0.5 - width_px / 2) / focal
     rows = (jnp.arange(height_px, dtype=jnp.float32) + 0.5 - height_px / 2) / focal
     x, y = jnp.meshgrid(columns, -rows)
     in_camera = jnp.stack([x, y, -jnp.ones_like(x)], axis=-1)
-    in_camera = in_camera / jnp.linalg.norm(in_camera, axis=-1, keepdims=True)
+    length = jnp.linalg.norm(in_camera, axis=-1, keepdims=True)
+    in_camera = in_camera / length
     # A product and a sum instead of a matrix product: on GPU the latter may round to TF32.
     rotation = camera_to_world[..., None, None, :, :3]
     directions = jnp.sum(rotation * in_camera[..., None, :], axis=-1)
     origins = jnp.broadcast_to(camera_to_world[..., None, None, :, 3], directions.shape)
     chex.assert_shape(directions, (*camera_to_world.shape[:-2], height_px, width_px, 3))
-    return Rays(origins=origins, directions=directions)
+    radii = jnp.broadcast_to(2 / math.sqrt(12) / (focal * length[..., 0]), directions.shape[:-1])
+    return Rays(origins=origins, directions=directions, radii=radii)
 
 
 def sample_poses(

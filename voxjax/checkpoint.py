@@ -146,6 +146,6 @@ def to_state(tree: dict[str, Any], *, opt_state: Any) -> TrainState:
       opt_state: an optimiser state of the same structure; its values and shapes do not matter. None leaves
         the stored moments aside, for those who only look at the field.
     """
-    rest = {name: tree[name] for name in ("step", "occupancy", "skipped", "skipped_in_row")}
+    rest = {name: tree[name] for name in ("step", "params", "tracked", "skipped", "skipped_in_row")}
     moments = None if opt_state is None else serialization.from_state_dict(opt_state, tree["opt_state"])
-    return jax.tree.map(jax.numpy.asarray, TrainState(params=tree["params"], opt_state=moments, **rest))
+    return jax.tree.map(jax.numpy.asarray, TrainState(opt_state=moments, **rest))

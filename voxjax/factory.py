@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from voxjax import cameras
 from voxjax.errors import UserError
-from voxjax.fields import make_field
+from voxjax.fields import FIELDS, has_grid, make_field
 from voxjax.progressive import Plan, Stage
 from voxjax.schedules import steps_from_fraction
 
@@ -42,6 +42,9 @@ def make_box(config: ConfigDict) -> tuple[Corner, Corner]:
 def make_plan(config: ConfigDict) -> Plan:
     """Returns when which grid is trained, with the fractions of the config turned into steps."""
     lower, upper = make_box(config)
+    if config.field.name in FIELDS and not has_grid(FIELDS[config.field.name]):
+        # Pictures take steps of one length everywhere, so the box's edge stands for all rays.
+        return Plan.without_grid(lower, upper, (upper[0] - lower[0]) / config.dream_fields.n_test_samples)
     p = config.progressive
     every = steps_from_fraction(p.occupancy_every, config.steps)
     return Plan(
@@ -58,20 +61,37 @@ def make_plan(config: ConfigDict) -> Plan:
     )
 
 
-def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage) -> Any:
+def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage, *, capacity: int | None = None) -> Any:
     """Returns the field (a linen module) at one grid size.
+
+    Args:
+      config: the config.
+      plan: from `make_plan`.
+      stage: of the plan.
+      capacity: room for vertices that are evaluated, for fields that can leave some out; None for all.
 
     Raises:
       UserError: unknown field name.
     """
+    name = config.field.name
+    grid_options = {
+        "shape": stage.shape,
+        "lower": plan.lower,
+        "upper": plan.upper,
+        "alpha_init": config.field.alpha_init,
+        "learn_shift": config.field.learn_shift,
+    }
+    mlp, mip = config.vox_imp, config.dream_fields
+    options: dict[str, Any] = {
+        "vox_exp": grid_options,
+        "vox_imp": {**grid_options, **_without(mlp, "skip"), "capacity": capacity},
+        "dream_fields": _without(mip, "n_samples", "n_test_samples", "track_origin", "origin_decay"),
+    }
     try:
-        return make_field(
-            config.field.name,
-            shape=stage.shape,
-            lower=plan.lower,
-            upper=plan.upper,
-            alpha_init=config.field.alpha_init,
-            learn_shift=config.field.learn_shift,
-        )
+        return make_field(name, **options.get(name, {}))
     except ValueError as error:
         raise UserError(f"--config.field.name={config.field.name}: {error}") from error
+
+
+def _without(group: ConfigDict, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if name not in names}

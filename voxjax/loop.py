@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from voxjax import assembly
@@ -26,6 +25,7 @@ from voxjax.progressive import Plan, Stage, transition
 from voxjax.run import CHECKPOINTS, Run, open_run
 from voxjax.step import Inputs, make_step
 from voxjax.structs import TrainState
+from voxjax.training_views import choose_room
 
 
 class Trainer:
@@ -116,17 +116,16 @@ class Trainer:
         assert self._programs is not None
         return self._programs[1](state, inputs)
 
-    def _bake(self, stage: Stage, params: Any, occupancy: Any) -> Any:
+    def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
         field = make_stage_field(self._config, self._plan, stage)
-        return field.apply({"params": params}, occupancy, method="bake")
+        return field.apply({"params": params, "tracked": tracked}, method="bake")
 
     def _prepare(self, stage: Stage, state: TrainState) -> None:
         """Makes the compiled step fit the grid and its occupancy, unless it does already."""
-        all_on = bool(np.asarray(state.occupancy).all())
-        budget = assembly.choose_budget(self._config, self._plan, stage, state.occupancy)
-        wanted = (stage, budget, all_on)
+        room = choose_room(self._config, self._plan, stage, state.tracked)
+        wanted = (stage, room)
         if self._programs is None or self._programs[0] != wanted:
-            parts = assembly.make_parts(self._config, self._plan, stage, budget, self._guides, all_on=all_on)
+            parts = assembly.make_parts(self._config, self._plan, stage, room, self._guides)
             step = make_step(parts, axis_name=self._devices.axis_name)
             self._programs = (wanted, self._devices.compile(step))
 
@@ -139,7 +138,7 @@ class Trainer:
         self._stop_if_stuck(done, scalars)
         stage = self._plan.saved_stage(done)
         size = {f"grid/{axis}": float(n) for axis, n in zip("xyz", stage.shape, strict=True)}
-        writer.write(done, scalars | size)
+        writer.write(done, scalars | (size if self._plan.n_voxels else {}))
         bar.update(done, loss=scalars["loss"], similarity=scalars["clip_similarity"])
         for text in watch.look(done, scalars):
             bar.say(text)

@@ -135,12 +135,14 @@ def add_where_touched(gradient: Array, tv_gradient: Array) -> Array:
     return jnp.where(gradient != 0, gradient + tv_gradient, gradient)
 
 
-def tv_implicit(alpha: Array, colour: Array) -> Array:
+def tv_implicit(alpha: Array, colour: Array, *, evaluated: Array | None = None) -> Array:
     """Smoothness of what an implicit field means: mean absolute difference of alpha, and of colour.
 
     Args:
       alpha: [x, y, z], opacity of the vertices at interval 1.
       colour: [x, y, z, 3], in [0, 1].
+      evaluated: [x, y, z] bool, False at vertices without a value of their own: a pair with one of them counts
+        as equal. None: all have one.
 
     Returns:
       [], for each of the two the mean over neighbours and channels, averaged over the 3 axes; then summed.
@@ -148,10 +150,21 @@ def tv_implicit(alpha: Array, colour: Array) -> Array:
     chex.assert_equal_shape_prefix([alpha, colour], 3)
 
     def total(values: Array) -> Array:
-        means = [jnp.mean(jnp.abs(d)) for d in _neighbour_differences(values)]
+        means = []
+        for axis, difference in enumerate(_neighbour_differences(values)):
+            if evaluated is not None:
+                pair = _both(evaluated, axis)
+                difference = jnp.where(pair.reshape(pair.shape + (1,) * (values.ndim - 3)), difference, 0.0)
+            means.append(jnp.mean(jnp.abs(difference)))
         return jnp.mean(jnp.stack(means))
 
     return total(alpha) + total(colour)
+
+
+def _both(mask: Array, axis: int) -> Array:
+    """Whether both of two neighbours along an axis are in the mask."""
+    n = mask.shape[axis]
+    return jax.lax.slice_in_dim(mask, 0, n - 1, axis=axis) & jax.lax.slice_in_dim(mask, 1, n, axis=axis)
 
 
 def background_entropy(transmittance: Array) -> Array:

@@ -33,6 +33,8 @@ class OptimiserOptions:
       beta2: memory of v.
       eps: added to the root of v.
       decay_steps: updates in which the rates fall tenfold; 0 keeps them.
+      warmup_steps: updates in which the rates rise in a line to their value (Dream Fields); 0 for none.
+      warmup_start: share of the rates at the first update, where there is a warm-up.
     """
 
     rate_density: float = 0.1
@@ -43,10 +45,14 @@ class OptimiserOptions:
     beta2: float = 0.99
     eps: float = 1e-8
     decay_steps: int = 20_000
+    warmup_steps: int = 0
+    warmup_start: float = 0.1
 
-    def decay(self) -> Schedule:
+    def factor(self) -> Schedule:
         """Returns the factor on all rates after a number of updates."""
-        return exponential_decay(1.0, every=self.decay_steps) if self.decay_steps > 0 else constant(1.0)
+        decay = exponential_decay(1.0, every=self.decay_steps) if self.decay_steps > 0 else constant(1.0)
+        rise = optax.linear_schedule(self.warmup_start, 1.0, self.warmup_steps)
+        return (lambda count: rise(count) * decay(count)) if self.warmup_steps > 0 else decay
 
 
 @struct.dataclass
@@ -66,7 +72,7 @@ def make_optimiser(options: OptimiserOptions) -> optax.GradientTransformation:
     return optax.chain(
         scale_by_masked_adam(options.beta1, options.beta2, options.eps),
         _scale_by_group(options),
-        optax.scale_by_schedule(options.decay()),
+        optax.scale_by_schedule(options.factor()),
     )
 
 

@@ -45,7 +45,7 @@ class Plan:
     Attributes:
       lower: smallest corner of the box, scene units.
       upper: largest corner of the box.
-      n_voxels: final number of voxels.
+      n_voxels: final number of voxels; 0 for a field without a grid, whose "voxel" is the scene unit.
       boundaries: steps before which the number of voxels doubles.
       step_size_voxels: voxels between samples.
       occupancy_every: steps between occupancy tests; 0 for none.
@@ -64,8 +64,21 @@ class Plan:
     occupancy_threshold: float
     density_drop: float
 
+    @classmethod
+    def without_grid(cls, lower: tuple, upper: tuple, step_size: float) -> Plan:
+        """The plan of a field that has no grid: nothing ever changes.
+
+        Args:
+          lower: smallest corner of the box, scene units.
+          upper: largest corner.
+          step_size: distance between samples in pictures, scene units.
+        """
+        return cls(lower, upper, 0, (), step_size, 0, 0, 0.0, 0.0)
+
     def stage_at(self, step: int) -> Stage:
-        """Returns the grid that step `step` (0-based) works on."""
+        """Returns the grid that step `step` (0-based) works on; of shape (0, 0, 0) where there is none."""
+        if not self.n_voxels:
+            return Stage((0, 0, 0), 1.0, self.step_size_voxels, self.step_size_voxels)
         n_voxels = resolution_at(step, final_voxels=self.n_voxels, boundaries=self.boundaries)
         size = grid.voxel_size(self.lower, self.upper, n_voxels)
         ratio = float(size / grid.voxel_size(self.lower, self.upper, self.n_voxels))
@@ -95,7 +108,7 @@ def transition(
     state: TrainState,
     *,
     plan: Plan,
-    bake: Callable[[Stage, Any, Array], VoxelGrid],
+    bake: Callable[[Stage, Any, Any], VoxelGrid],
     init_optimiser: Callable[[Any], Any],
 ) -> tuple[TrainState, bool]:
     """Makes the state ready for its next step.
@@ -103,7 +116,7 @@ def transition(
     Args:
       state: a state after `state.step` steps.
       plan: when what happens.
-      bake: `(stage, params, occupancy [x, y, z]) -> scene` of the field at that stage.
+      bake: `(stage, params, tracked) -> scene` of the field at that stage.
       init_optimiser: `params -> opt_state`; at a rescaling the optimiser starts afresh, its rate included.
 
     Returns:
@@ -114,8 +127,8 @@ def transition(
         return _rescale(state, plan=plan, bake=bake, init_optimiser=init_optimiser), True
     if plan.tests_before(step):
         stage = plan.stage_at(step)
-        alive = _alive(bake(stage, state.params, state.occupancy), stage.ratio, plan.occupancy_threshold)
-        return dataclasses.replace(state, occupancy=state.occupancy & alive), True
+        alive = _alive(bake(stage, state.params, state.tracked), stage.ratio, plan.occupancy_threshold)
+        return dataclasses.replace(state, tracked=_with_occupancy(state.tracked, alive)), True
     return state, False
 
 
@@ -123,19 +136,27 @@ def _rescale(
     state: TrainState,
     *,
     plan: Plan,
-    bake: Callable[[Stage, Any, Array], VoxelGrid],
+    bake: Callable[[Stage, Any, Any], VoxelGrid],
     init_optimiser: Callable[[Any], Any],
 ) -> TrainState:
     stage = plan.stage_at(int(state.step))
     params = dict(state.params)
     if "grid" in params:
         params["grid"] = _resize(params["grid"], new_shape=stage.shape, density_drop=plan.density_drop)
-    occupancy = grid.resize_occupancy(state.occupancy, stage.shape)
+    occupancy = grid.resize_occupancy(state.tracked["occupancy"], stage.shape)
     chex.assert_shape(occupancy, stage.shape)
-    alive = _alive(bake(stage, params, occupancy), stage.ratio, plan.occupancy_threshold)
+    tracked = {**state.tracked, "occupancy": occupancy}
+    alive = _alive(bake(stage, params, tracked), stage.ratio, plan.occupancy_threshold)
     return dataclasses.replace(
-        state, params=params, opt_state=init_optimiser(params), occupancy=occupancy & alive
+        state,
+        params=params,
+        opt_state=init_optimiser(params),
+        tracked=_with_occupancy(tracked, alive),
     )
+
+
+def _with_occupancy(tracked: dict[str, Array], alive: Array) -> dict[str, Array]:
+    return {**tracked, "occupancy": tracked["occupancy"] & alive}
 
 
 @partial(jax.jit, static_argnames=("new_shape", "density_drop"))

@@ -60,7 +60,7 @@ def open_run(workdir: str | Path, config: ConfigDict, state: TrainState) -> Run:
     plan = make_plan(config)
     stage = plan.saved_stage(step)
     field = make_stage_field(config, plan, stage)
-    scene = field.apply({"params": state.params}, state.occupancy, method="bake")
+    scene = field.apply({"params": state.params, "tracked": state.tracked}, method="bake")
     return Run(Path(workdir), config, step, scene, field.query, plan, stage, state)
 
 

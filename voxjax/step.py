@@ -19,10 +19,9 @@ import optax
 from flax import struct
 
 from voxjax import losses
-from voxjax.fields import grid
 from voxjax.optimiser import updates_made
 from voxjax.schedules import Schedule
-from voxjax.structs import Array, Rendering, TrainState, VoxelGrid
+from voxjax.structs import Array, Rendering, TrainState
 
 Metrics = dict[str, Array]
 
@@ -66,31 +65,34 @@ class Parts:
     """The rooms that the data passes, and the numbers of the loss.
 
     Attributes:
-      bake: `(params, occupancy) -> VoxelGrid`.
-      render: `(key, scene) -> Rendering [v, h, w]` from freshly drawn cameras.
+      bake: `(params, tracked) -> scene`.
+      render: `(key, scene) -> Rendering [v, h, w]` from freshly drawn cameras, with its centroid.
       augment: `(key, colour [v, h, w, 3], transmittance [v, h, w]) -> images [n, h', w', 3]` in [0, 1].
       resize: `(images, size) -> images [n, size, size, 3]`.
       guides: the guidance models, the first one always on.
-      weights: schedule of the weight of each term: those of `guides`, "transmittance", "kl", "entropy", "tv".
+      weights: schedule of the weight of each term: those of `guides`, "transmittance", "entropy", those that
+        `regularise` gives, and "tv" where `tv_scale` is not None.
       tau: schedule of the transmittance target.
-      inside: [x, y, z], 1 inside the sphere of the KL prior.
-      kl_interval: interval at which that prior takes alpha, current over final voxel size.
-      tv_scale: factor on the weight of total variation (grid size, number of rays).
+      regularise: `scene -> (terms, metrics)`, what the loss says about the scene itself: "kl" and, where it is
+        no part of the gradient alone, "tv". Nothing for fields without a grid.
+      tv_scale: factor on the weight of the total variation of an explicit grid (its size, number of rays),
+        which acts where the other terms do; None for other fields.
+      track: `(tracked, centroid [3]) -> tracked` after the step; the centroid is the mean of all devices'.
       optimiser: of the parameters.
       rate: number of updates -> rate of the density, for the log.
       max_bad_steps: non-finite steps in a row after which the state stays as it is.
     """
 
-    bake: Callable[[Any, Array], VoxelGrid]
-    render: Callable[[Array, VoxelGrid], Rendering]
+    bake: Callable[[Any, Any], Any]
+    render: Callable[[Array, Any], Rendering]
     augment: Callable[[Array, Array, Array], Array]
     resize: Callable[[Array, int], Array]
     guides: tuple[Guide, ...]
     weights: Mapping[str, Schedule]
     tau: Schedule
-    inside: Callable[[], Array]
-    kl_interval: float
-    tv_scale: float
+    regularise: Callable[[Any], tuple[dict[str, Array], Metrics]]
+    tv_scale: float | None
+    track: Callable[[Any, Array | None], Any]
     optimiser: optax.GradientTransformation
     rate: Schedule
     max_bad_steps: int
@@ -109,8 +111,8 @@ def make_step(
     Returns:
       `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
       "loss/<name>", "clip_similarity" (mean cosine of the first model), "transmittance" and its target
-      "tau", "gradient/density", "gradient/colour" (norms), "learning_rate", "overflow", "skipped",
-      "skipped_in_row". A step whose loss, gradient or result is not finite leaves parameters and optimiser as
+      "tau", "gradient/density" and "gradient/colour" (norms; "gradient/network" where one network gives both),
+      "learning_rate", "overflow", "skipped", "skipped_in_row", and those of `regularise`. A step whose loss, gradient or result is not finite leaves parameters and optimiser as
       they were.
     """
 
@@ -119,17 +121,19 @@ def make_step(
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         weights = {name: schedule(state.step) for name, schedule in parts.weights.items()}
-        tv_weight = weights.pop("tv")
+        tv_weight = weights.pop("tv") if parts.tv_scale is not None else None
 
-        def loss_of(params: Any) -> tuple[Array, tuple[dict[str, Array], Metrics]]:
+        def loss_of(params: Any) -> tuple[Array, tuple[dict[str, Array], Metrics, Array | None]]:
             return _loss(parts, params, state, inputs, key, weights)
 
-        (_, (terms, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        (_, aux), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         if axis_name is not None:
-            gradients, terms, metrics = jax.lax.pmean((gradients, terms, metrics), axis_name)
-        gradients, terms["tv"] = _add_total_variation(parts, state.params, gradients, tv_weight)
+            gradients, aux = jax.lax.pmean((gradients, aux), axis_name)
+        terms, metrics, centroid = aux
+        if tv_weight is not None:
+            gradients, terms["tv"] = _add_total_variation(parts, state.params, gradients, tv_weight)
         loss = sum(terms.values(), start=jnp.zeros(()))
-        state = _update(parts, state, loss, gradients)
+        state = _update(parts, state, loss, gradients, parts.track(state.tracked, centroid))
         metrics |= {f"loss/{name}": value for name, value in terms.items()}
         metrics |= {
             "loss": loss,
@@ -146,10 +150,10 @@ def make_step(
 
 def _loss(
     parts: Parts, params: Any, state: TrainState, inputs: Inputs, key: Array, weights: Mapping[str, Array]
-) -> tuple[Array, tuple[dict[str, Array], Metrics]]:
-    """Everything but total variation: the loss, and (weighted terms, metrics)."""
+) -> tuple[Array, tuple[dict[str, Array], Metrics, Array | None]]:
+    """All but the total variation of an explicit grid: the loss, and (weighted terms, metrics, centroid)."""
     camera_key, augment_key = jax.random.split(key)
-    scene = parts.bake(params, state.occupancy)
+    scene = parts.bake(params, state.tracked)
     rendering = parts.render(camera_key, scene)
     chex.assert_rank([rendering.colour, rendering.transmittance], [4, 3])
     images = parts.augment(augment_key, rendering.colour, rendering.transmittance)
@@ -170,15 +174,17 @@ def _loss(
         )
         similarity = cosine if i == 0 else similarity
     terms["transmittance"] = losses.transmittance_loss(rendering.transmittance, parts.tau(state.step))
-    terms["kl"] = losses.kl_sphere(grid.vertex_alpha(scene, parts.kl_interval), parts.inside())
+    about_scene, scene_metrics = parts.regularise(scene)
+    terms |= about_scene
     terms["entropy"] = losses.background_entropy(rendering.transmittance)
     total, weighted = losses.weigh(terms, weights)
     metrics = {
         "clip_similarity": similarity,
         "transmittance": jnp.mean(rendering.transmittance),
         "overflow": jnp.sum(rendering.overflow).astype(jnp.float32),
+        **scene_metrics,
     }
-    return total, (weighted, metrics)
+    return total, (weighted, metrics, rendering.centroid)
 
 
 def _guide_term(
@@ -196,8 +202,6 @@ def _guide_term(
 
 def _add_total_variation(parts: Parts, params: Any, gradients: Any, weight: Array) -> tuple[Any, Array]:
     """Adds the gradient of total variation to the grid, where it was touched; returns the term too."""
-    if "grid" not in params:
-        return gradients, jnp.zeros(())
 
     def on(values: Array) -> tuple[Array, Array]:
         return jax.value_and_grad(lambda x: weight * parts.tv_scale * losses.tv_explicit(x))(values)
@@ -209,7 +213,7 @@ def _add_total_variation(parts: Parts, params: Any, gradients: Any, weight: Arra
     return {**gradients, "grid": losses.add_where_touched(gradients["grid"], gradient)}, term
 
 
-def _update(parts: Parts, state: TrainState, loss: Array, gradients: Any) -> TrainState:
+def _update(parts: Parts, state: TrainState, loss: Array, gradients: Any, tracked: Any) -> TrainState:
     """Takes the step, or skips it and counts."""
     updates, opt_state = parts.optimiser.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -223,6 +227,7 @@ def _update(parts: Parts, state: TrainState, loss: Array, gradients: Any) -> Tra
         state,
         step=state.step + 1,
         params=keep(params, state.params),
+        tracked=keep(tracked, state.tracked),
         opt_state=keep(opt_state, state.opt_state),
         skipped=state.skipped + ~good,
         skipped_in_row=jnp.where(good, 0, state.skipped_in_row + 1),
@@ -230,10 +235,13 @@ def _update(parts: Parts, state: TrainState, loss: Array, gradients: Any) -> Tra
 
 
 def _gradient_norms(gradients: Any) -> Metrics:
-    if "grid" not in gradients:
-        return {"gradient/network": optax.global_norm(gradients)}
-    grid = gradients["grid"]
-    return {
-        "gradient/density": jnp.linalg.norm(grid[..., 0]),
-        "gradient/colour": jnp.linalg.norm(grid[..., 1:]),
+    if "grid" in gradients:
+        parts = {"density": gradients["grid"][..., 0], "colour": gradients["grid"][..., 1:]}
+    elif {"density", "colour"} <= set(gradients):
+        parts = {name: gradients[name] for name in ("density", "colour")}
+    else:
+        parts = {"network": gradients}
+    squares = {
+        name: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(part)) for name, part in parts.items()
     }
+    return {f"gradient/{name}": jnp.sqrt(square) for name, square in squares.items()}

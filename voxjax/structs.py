@@ -22,10 +22,12 @@ class Rays:
     Attributes:
       origins: [..., 3], world frame, scene units.
       directions: [..., 3], world frame, unit length.
+      radii: [...], radius of the cone around the ray at distance 1, scene units; None for a line.
     """
 
     origins: Array
     directions: Array
+    radii: Array | None = None
 
 
 @struct.dataclass
@@ -36,10 +38,18 @@ class Samples:
       positions: [..., 3], world frame, scene units.
       interval: [...] or [], length of ray that a sample stands for, in the unit of 1 / density, so that
         alpha = 1 - exp(-density * interval).
+      direction: [..., 3], unit vector of the ray; None where a sample is a point.
+      variance_along: [...], of the stretch of cone that the sample stands for, along the ray, squared scene
+        units; None for a point.
+      variance_across: [...], the same across the ray: the covariance of the sample is variance_along * d d^T
+        + variance_across * (I - d d^T).
     """
 
     positions: Array
     interval: Array
+    direction: Array | None = None
+    variance_along: Array | None = None
+    variance_across: Array | None = None
 
 
 @struct.dataclass
@@ -53,6 +63,9 @@ class VoxelGrid:
         has zero density.
       lower: [3], smallest corner of the box, world frame.
       upper: [3], largest corner of the box, world frame.
+      evaluated: [x, y, z] bool, False where the field computed no value and the vertex counts as empty; None
+        where every vertex has one.
+      overflow: [] int32, vertices that had to be left out for want of room; None where that cannot be.
     """
 
     values: Array
@@ -60,6 +73,8 @@ class VoxelGrid:
     occupancy: Array
     lower: Array
     upper: Array
+    evaluated: Array | None = None
+    overflow: Array | None = None
 
 
 @struct.dataclass
@@ -71,12 +86,15 @@ class Rendering:
       transmittance: [...], share of the background that shines through, in [0, 1].
       depth: [...], sum of weight * distance from the ray origin; divide by 1 - transmittance for the mean.
       overflow: [] int32, samples that did not fit the fixed capacity and were left out (0 when all is well).
+      centroid: [3], mean position of all samples, weighted with density, world frame, without gradient; NaN
+        where all is empty. None where it was not asked for.
     """
 
     colour: Array
     transmittance: Array
     depth: Array
     overflow: Array
+    centroid: Array | None = None
 
 
 @struct.dataclass
@@ -86,15 +104,16 @@ class TrainState:
     Attributes:
       step: [] int32, optimisation steps finished.
       params: parameters of the field (`{"params": ...}` of the linen module without the outer key).
+      tracked: what the field keeps besides its parameters, the collection "tracked" of the linen module:
+        {"occupancy": [x, y, z] bool} of voxel fields, {"origin": [3], ...} of Dream Fields.
       opt_state: optax state for `params`.
-      occupancy: [x, y, z] bool vertex mask of voxel fields.
       skipped: [] int32, steps skipped so far because the loss or a gradient was not finite.
       skipped_in_row: [] int32, how many of the latest steps were skipped without a good one between.
     """
 
     step: Array
     params: Any
+    tracked: Any
     opt_state: Any
-    occupancy: Array
     skipped: Array
     skipped_in_row: Array

@@ -1,42 +1,36 @@
 """Fields: what is optimised. The factory below is the only place that knows all of them by name.
 
-A field is a linen module with `bake(occupancy) -> scene`, called through `init` and `apply`, and functions
-`query(scene, samples) -> (density, colour)`, `occupied(scene, positions) -> bool` and
-`occupied_box(scene) -> (lower, upper)`, which need no parameters and go to the renderer as arguments.
+A field is a linen module with a method `bake() -> scene`, called through `init` and `apply`. Its collection
+"params" is what is optimised, its collection "tracked" what it keeps besides: the occupancy of a voxel field,
+the scene origin of Dream Fields. `query(scene, samples) -> (density, colour)` needs no parameters and goes to
+the renderer as an argument.
+
+Voxel fields bake a `VoxelGrid` and also have `occupied(scene, positions) -> bool` and
+`occupied_box(scene) -> (lower, upper)`. A field without a grid has `track(tracked, centroid) -> tracked`,
+which is told after each step where the density lies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from voxjax.fields.explicit import VoxExp
+from voxjax.fields.implicit import VoxImp
+from voxjax.fields.mipnerf import MipNerf
 
-_FIELDS: dict[str, Any] = {
+FIELDS: dict[str, Any] = {
     "vox_exp": VoxExp,
+    "vox_imp": VoxImp,
+    "dream_fields": MipNerf,
 }
 
 
-def make_field(
-    name: str,
-    *,
-    shape: Sequence[int],
-    lower: Sequence[float],
-    upper: Sequence[float],
-    alpha_init: float = 1e-6,
-    learn_shift: bool = True,
-    **options: Any,
-) -> Any:
+def make_field(name: str, **options: Any) -> Any:
     """Builds a field by name.
 
     Args:
-      name: "vox_exp".
-      shape: (nx, ny, nz), number of vertices.
-      lower: [3], smallest corner of the box, world frame.
-      upper: [3], largest corner of the box, world frame.
-      alpha_init: opacity of the untrained field over an interval of 1, in (0, 1).
-      learn_shift: whether the density shift is a parameter.
-      **options: what the named field takes beyond these.
+      name: "vox_exp", "vox_imp" or "dream_fields".
+      **options: attributes of that field's class.
 
     Returns:
       The linen module (hashable, so it can be a static argument).
@@ -45,14 +39,11 @@ def make_field(
       ValueError: no field has this name.
       TypeError: the field has no such option.
     """
-    if name not in _FIELDS:
-        raise ValueError(f"unknown field {name!r}; there is {', '.join(sorted(_FIELDS))}")
-    nx, ny, nz = (int(n) for n in shape)
-    return _FIELDS[name](
-        shape=(nx, ny, nz),
-        lower=tuple(float(v) for v in lower),
-        upper=tuple(float(v) for v in upper),
-        alpha_init=float(alpha_init),
-        learn_shift=bool(learn_shift),
-        **options,
-    )
+    if name not in FIELDS:
+        raise ValueError(f"unknown field {name!r}; there is {', '.join(sorted(FIELDS))}")
+    return FIELDS[name](**options)
+
+
+def has_grid(field: Any) -> bool:
+    """Whether a field, or its class, bakes a `VoxelGrid`."""
+    return hasattr(field, "occupied_box")

@@ -5,11 +5,10 @@ Notation as in `grid`: axis order [x, y, z, channel]; channel 0 raw density, cha
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from voxjax.fields import activation, grid
+from voxjax.fields import grid
 from voxjax.structs import VoxelGrid
 
 
@@ -36,29 +35,21 @@ class VoxExp(nn.Module):
     occupied_box = staticmethod(grid.occupied_box)
 
     @nn.compact
-    def bake(self, occupancy: jax.Array) -> VoxelGrid:
+    def bake(self) -> VoxelGrid:
         """The scene that the renderer samples from.
-
-        Args:
-          occupancy: [x, y, z] bool, False where a vertex is switched off.
 
         Returns:
           A `VoxelGrid` around the parameters `grid` [x, y, z, 4], zero at the start, and `density_shift` [],
-          where that is learned.
+          where that is learned; its occupancy is the tracked variable `occupancy`, all on at the start.
 
         Raises:
-          ValueError: `occupancy` has another shape than the grid.
+          ValueError: the occupancy has another shape than the grid.
         """
-        if occupancy.shape != tuple(self.shape):
-            raise ValueError(f"occupancy has shape {occupancy.shape}, the grid {tuple(self.shape)}")
+        occupancy = grid.tracked_occupancy(self, self.shape)
         values = self.param("grid", nn.initializers.zeros_init(), tuple(self.shape) + (4,), jnp.float32)
-        start = activation.density_shift_from_alpha(self.alpha_init)
-        shift = jnp.asarray(start, jnp.float32)
-        if self.learn_shift:
-            shift = self.param("density_shift", nn.initializers.constant(start), (), jnp.float32)
         return VoxelGrid(
             values=values,
-            density_shift=shift,
+            density_shift=grid.density_shift(self, self.alpha_init, learn=self.learn_shift),
             occupancy=occupancy,
             lower=jnp.asarray(self.lower, jnp.float32),
             upper=jnp.asarray(self.upper, jnp.float32),

@@ -14,6 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 from jax import lax
 from numpy.typing import ArrayLike
 
@@ -55,6 +56,30 @@ def grid_resolution(lower: ArrayLike, upper: ArrayLike, n_voxels: int) -> Shape:
         )
     nx, ny, nz = np.maximum(2, np.floor(extent / voxel_size(lower, upper, n_voxels))).astype(int)
     return int(nx), int(ny), int(nz)
+
+
+def tracked_occupancy(module: nn.Module, shape: Shape) -> Array:
+    """The occupancy [x, y, z] bool that a voxel field keeps beside its parameters, all on at the start.
+
+    Args:
+      module: the field, inside a compact method.
+      shape: of its grid.
+
+    Raises:
+      ValueError: the occupancy that it was given has another shape.
+    """
+    occupancy = module.variable("tracked", "occupancy", jnp.ones, shape, bool).value
+    if occupancy.shape != tuple(shape):
+        raise ValueError(f"occupancy has shape {occupancy.shape}, the grid {tuple(shape)}")
+    return occupancy
+
+
+def density_shift(module: nn.Module, alpha_init: float, *, learn: bool) -> Array:
+    """The bias inside the softplus []: a parameter of a voxel field (paper's text) or a constant (code)."""
+    start = activation.density_shift_from_alpha(alpha_init)
+    if not learn:
+        return jnp.asarray(start, jnp.float32)
+    return module.param("density_shift", nn.initializers.constant(start), (), jnp.float32)
 
 
 def vertex_positions(lower: Array, upper: Array, shape: Shape) -> Array:
@@ -114,6 +139,18 @@ def occupied_vertices(alpha: Array, threshold: float = ALPHA_THRESHOLD) -> Array
     """
     chex.assert_rank(alpha, 3)
     return lax.reduce_window(alpha, -jnp.inf, lax.max, (3, 3, 3), (1, 1, 1), "SAME") > threshold
+
+
+def read_vertices(occupancy: Array) -> Array:
+    """Which vertices a sample can read: all corners of the cells around the vertices that are on.
+
+    Args:
+      occupancy: [x, y, z] bool; a sample counts where its nearest vertex is on.
+
+    Returns:
+      [x, y, z] bool.
+    """
+    return lax.reduce_window(occupancy, False, lax.bitwise_or, (3, 3, 3), (1, 1, 1), "SAME")
 
 
 def nearest_occupied(occupancy: Array, positions: Array, lower: Array, upper: Array) -> Array:

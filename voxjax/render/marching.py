@@ -9,6 +9,7 @@ exp(-x), depth_before = sum of x over all earlier samples, T = exp(-depth_before
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections import deque
@@ -22,7 +23,8 @@ import numpy as np
 from jax import lax
 
 from voxjax.render import sampling
-from voxjax.render.volume import THRESHOLD, Query
+from voxjax.render.cones import conical_frustum
+from voxjax.render.volume import THRESHOLD, Query, with_shape
 from voxjax.structs import Rays, Rendering, Samples
 
 Array = jax.Array
@@ -40,6 +42,21 @@ def _weights(extinction: Array, depth_before: Array) -> tuple[Array, Array]:
     before = jnp.concatenate([jnp.zeros_like(extinction[:1]), jnp.cumsum(extinction, axis=0)])
     weight = jnp.exp(-(depth_before + before[:-1])) * alpha
     return jnp.where((alpha > THRESHOLD) & (weight > THRESHOLD), weight, 0.0), before[-1]
+
+
+def _cones(samples: Samples, rays: Rays, distance: Array, step_size: float) -> Samples:
+    """The samples as stretches of their rays' cones around `distance` [n_block, n_rays], if there are cones.
+
+    The mean of a stretch is taken to be its middle: steps are far shorter than the way to the camera.
+    """
+    if rays.radii is None:
+        return samples
+    half = 0.5 * step_size
+    _, along, across = conical_frustum(distance - half, distance + half, rays.radii)
+    direction = jnp.broadcast_to(rays.directions, (*distance.shape, 3)).reshape(-1, 3)
+    return dataclasses.replace(
+        samples, direction=direction, variance_along=along.reshape(-1), variance_across=across.reshape(-1)
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("query",))
@@ -90,7 +107,7 @@ def march_rays(
         distance = t_enter + ((first + slot).astype(jnp.float32) + 0.5) * step_size
         positions = sampling.positions_of(rays, distance).reshape(-1, 3)
         intervals = jnp.full(_BLOCK * n_rays, interval, jnp.float32)
-        density, colour = query(scene, Samples(positions, intervals))
+        density, colour = query(scene, _cones(Samples(positions, intervals), rays, distance, step_size))
         extinction = jnp.where(slot < count, density.reshape(_BLOCK, n_rays) * interval, 0.0)
         weight, extinction = _weights(extinction, depth_before)
         colour = colour.reshape(_BLOCK, n_rays, 3)
@@ -139,7 +156,7 @@ def march_image(
     if chunk_rays < 1:
         raise ValueError(f"chunk_rays must be at least 1, got {chunk_rays}")
     leading = rays.origins.shape[:-1]
-    flat = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32).reshape(-1, 3), rays)
+    flat = sampling.flatten(jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), rays))
     n_rays = flat.origins.shape[0]
     length = _length_inside(flat, clip, near, far)
     # Rays of like length share a chunk, since a chunk goes on until its last ray is through.
@@ -150,7 +167,7 @@ def march_image(
     def fill_in(start: int) -> None:
         # The last chunk repeats its rays, so that all chunks have one shape and share one program.
         chosen = np.resize(order[start : start + chunk_rays], chunk_rays)
-        chunk = Rays(jnp.asarray(flat.origins[chosen]), jnp.asarray(flat.directions[chosen]))
+        chunk = jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), flat)
         part = jax.device_get(march_rays(query, scene, chunk, near=near, far=far, clip=clip, **geometry))
         colour[chosen], transmittance[chosen], depth[chosen] = part.colour, part.transmittance, part.depth
 
@@ -158,7 +175,7 @@ def march_image(
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 2) as pool:
         deque(pool.map(fill_in, range(0, len(order), chunk_rays)), maxlen=0)
     out = Rendering(colour=colour, transmittance=transmittance, depth=depth, overflow=np.int32(0))  # type: ignore
-    return jax.tree.map(lambda leaf: leaf.reshape(leading + leaf.shape[1:]) if leaf.ndim else leaf, out)
+    return with_shape(out, leading)
 
 
 def _length_inside(rays: Rays, box: sampling.Box, near: float, far: float) -> np.ndarray:

@@ -39,12 +39,16 @@ class Placement:
       valid: [n_samples, n_rays] bool, False where the slot holds no sample.
       interval: [] or [n_samples, n_rays], length that a sample stands for, in the unit of 1 / density.
       overflow: [] int32, samples that found no slot.
+      variance_along: [n_samples, n_rays], see `structs.Samples`; None where samples are points.
+      variance_across: [n_samples, n_rays], the same across the ray.
     """
 
     distance: Array
     valid: Array
     interval: Array
     overflow: Array
+    variance_along: Array | None = None
+    variance_across: Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +149,12 @@ def place_in_box(
     )
 
 
+def flatten(rays: Rays) -> Rays:
+    """Rays [...] as a list [n_rays]."""
+    radii = None if rays.radii is None else rays.radii.reshape(-1)
+    return Rays(rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3), radii)
+
+
 def positions_of(rays: Rays, distance: Array) -> Array:
     """World positions [n_samples, n_rays, 3] of samples at `distance` [n_samples, n_rays]."""
     return rays.origins + distance[..., None] * rays.directions
@@ -232,7 +242,7 @@ def budget_for(
     }
     n_rays = int(np.prod(rays.origins.shape[1:-1]))
     views = [
-        jax.tree.map(lambda leaf, i=i: leaf[i].reshape(-1, 3), rays) for i in range(rays.origins.shape[0])
+        flatten(jax.tree.map(lambda leaf, i=i: leaf[i], rays)) for i in range(rays.origins.shape[0])
     ]
     longest = max(int(count_samples(scene, view, **geometry)[0]) for view in views)
     # One ray's count changes little between neighbouring views, and never beyond the depth range.

@@ -152,14 +152,15 @@ def render_placed(
       capacity: static length of the flat list of valid samples that is queried; None queries every slot.
 
     Returns:
-      Rendering [n_rays]; `overflow` adds what `placement` and the flat list had no room for.
+      Rendering [n_rays] with its centroid; `overflow` adds what `placement` and the flat list had no room for.
     """
     n_samples, n_rays = placement.valid.shape
     interval = jnp.broadcast_to(placement.interval, placement.valid.shape)
     overflow = placement.overflow
     if capacity is None or capacity >= n_samples * n_rays:
         positions = sampling.positions_of(rays, placement.distance)
-        density, colour = query(scene, Samples(positions, placement.interval))
+        direction = jnp.broadcast_to(rays.directions, positions.shape)
+        density, colour = query(scene, _samples(positions, direction, placement, lambda per_slot: per_slot))
     else:
         slot, entry, left_out = _compact(placement.valid, capacity)
         overflow = overflow + left_out
@@ -169,8 +170,10 @@ def render_placed(
         ray = slot_or_any % n_rays
         distance = placement.distance.reshape(-1)[slot_or_any]
         positions = rays.origins[ray] + distance[:, None] * rays.directions[ray]
-        listed = placement.interval if placement.interval.ndim == 0 else interval.reshape(-1)[slot_or_any]
-        density, colour = query(scene, Samples(positions, listed))
+        samples = _samples(
+            positions, rays.directions[ray], placement, lambda per_slot: per_slot.reshape(-1)[slot_or_any]
+        )
+        density, colour = query(scene, samples)
         packed = jnp.concatenate([density[:, None], colour], axis=-1)
         chex.assert_shape(packed, (capacity, 4))
         dense = _take(packed, entry, slot).reshape(n_samples, n_rays, 4)
@@ -178,7 +181,26 @@ def render_placed(
     chex.assert_shape([density, colour], [(n_samples, n_rays), (n_samples, n_rays, 3)])
     extinction = jnp.where(placement.valid, density * interval, 0.0)
     colour, transmittance, depth = composite(extinction, colour, placement.distance)
-    return Rendering(colour=colour, transmittance=transmittance, depth=depth, overflow=overflow)
+    centroid = _centroid(rays, placement, density)
+    return Rendering(colour, transmittance, depth, overflow, centroid)
+
+
+def _samples(
+    positions: Array, direction: Array, placement: sampling.Placement, pick: Callable[[Array], Array]
+) -> Samples:
+    """What the field is asked; `pick` chooses from an array [n_samples, n_rays]."""
+    interval = placement.interval if placement.interval.ndim == 0 else pick(placement.interval)
+    if placement.variance_along is None or placement.variance_across is None:
+        return Samples(positions, interval)
+    along, across = pick(placement.variance_along), pick(placement.variance_across)
+    return Samples(positions, interval, direction, along, across)
+
+
+def _centroid(rays: Rays, placement: sampling.Placement, density: Array) -> Array:
+    """Mean of the sample positions, weighted with density [n_samples, n_rays]; costs nothing if not used."""
+    mass = lax.stop_gradient(jnp.where(placement.valid, density, 0.0))
+    moment = jnp.sum(mass, axis=0) @ rays.origins + jnp.sum(mass * placement.distance, axis=0) @ rays.directions
+    return moment / jnp.sum(mass)
 
 
 def render_rays(
@@ -216,7 +238,7 @@ def render_rays(
       Rendering [...], colour premultiplied and without background.
     """
     leading = rays.origins.shape[:-1]
-    flat = Rays(rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3))
+    flat = sampling.flatten(rays)
     placement = sampling.place_in_box(
         flat,
         lower=lower,
@@ -231,10 +253,14 @@ def render_rays(
     if occupied is not None:
         where = occupied(scene, sampling.positions_of(flat, placement.distance))
         placement = dataclasses.replace(placement, valid=placement.valid & where)
-    out = render_placed(query, scene, flat, placement, capacity=budget.capacity)
+    return with_shape(render_placed(query, scene, flat, placement, capacity=budget.capacity), leading)
+
+
+def with_shape(out: Rendering, leading: tuple[int, ...]) -> Rendering:
+    """A Rendering [n_rays] as one of shape [*leading]."""
     return dataclasses.replace(
         out,
-        colour=out.colour.reshape(leading + (3,)),
+        colour=out.colour.reshape((*leading, 3)),
         transmittance=out.transmittance.reshape(leading),
         depth=out.depth.reshape(leading),
     )
