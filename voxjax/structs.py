@@ -22,10 +22,12 @@ class Rays:
     Attributes:
       origins: [..., 3], world frame, scene units.
       directions: [..., 3], world frame, unit length.
+      radii: [...], radius of the cone around the ray at unit distance from the origin; None: a line.
     """
 
     origins: Array
     directions: Array
+    radii: Array | None = None
 
 
 @struct.dataclass
@@ -36,10 +38,17 @@ class Samples:
       positions: [..., 3], world frame, scene units.
       interval: [...] or [], length of ray that a sample stands for, in the unit of 1 / density, so that
         alpha = 1 - exp(-density * interval).
+      direction: [..., 3] unit, axis d of the Gaussian around `positions` that a sample stands for, of
+        covariance variance_along * d d^T + variance_across * (I - d d^T); None: a point.
+      variance_along: [...], variance along d, scene units squared.
+      variance_across: [...], variance at right angles to d.
     """
 
     positions: Array
     interval: Array
+    direction: Array | None = None
+    variance_along: Array | None = None
+    variance_across: Array | None = None
 
 
 @struct.dataclass

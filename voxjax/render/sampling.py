@@ -39,12 +39,16 @@ class Placement:
       valid: [n_samples, n_rays] bool, False where the slot holds no sample.
       interval: [] or [n_samples, n_rays], length that a sample stands for, in the unit of 1 / density.
       overflow: [] int32, samples that found no slot.
+      variance_along: [n_samples, n_rays], variance along the ray where samples stand for Gaussians.
+      variance_across: [n_samples, n_rays], variance at right angles to the ray.
     """
 
     distance: Array
     valid: Array
     interval: Array
     overflow: Array
+    variance_along: Array | None = None
+    variance_across: Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
