@@ -53,7 +53,9 @@ def test_the_moments_of_a_frustum_equal_quadrature():
 
 
 def test_a_frustum_of_no_length_is_a_disc_and_one_at_the_origin_a_point():
-    mean, along, across = cones.conical_frustum(jnp.array([2.0, 0.0]), jnp.array([2.0, 0.0]), jnp.float32(0.1))
+    mean, along, across = cones.conical_frustum(
+        jnp.array([2.0, 0.0]), jnp.array([2.0, 0.0]), jnp.float32(0.1)
+    )
     np.testing.assert_allclose(mean, [2.0, 0.0])
     np.testing.assert_array_equal(along, 0.0)
     np.testing.assert_allclose(across, [0.2**2 / 4, 0.0], rtol=1e-6)
