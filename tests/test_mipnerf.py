@@ -1,0 +1,270 @@
+"""Dream Fields' field: sizes, values against a float64 loop, chunks, the origin, and what its switches do."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from voxjax.fields import encoding
+from voxjax.fields.mipnerf import MipNerf, track
+from voxjax.structs import Samples
+
+SMALL = {"width": 8, "hidden": 12, "n_blocks": 2, "n_features": 5, "max_exponent": 3.0}
+run = functools.partial(jax.jit, static_argnums=0)(lambda query, scene, samples: query(scene, samples))
+
+
+@functools.cache
+def start(field, seed=0):
+    """What is tracked at the start, and the shapes of the parameters."""
+    tracked = jax.jit(lambda key: field.init(key, method="bake")["tracked"])(jax.random.key(seed))
+    return tracked, jax.eval_shape(lambda key: field.init(key, method="bake")["params"], jax.random.key(0))
+
+
+def build(**options):
+    """A small field and its variables, with parameters of which none is 0 or 1 as at the start."""
+    field = MipNerf(**{**SMALL, **options})
+    tracked, shapes = start(field)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: (0.4 * rng.normal(size=leaf.shape)).astype(np.float32), shapes)
+    return field, {"params": params, "tracked": tracked}
+
+
+def bake(field, variables, **changes):
+    return dataclasses.replace(field.apply(variables, method="bake"), **changes)
+
+
+def gaussians(shape, seed=1):
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=shape + (3,))
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    arrays = rng.uniform(-1, 1, shape + (3,)), direction, *rng.uniform(0.0, 0.1, (2,) + shape)
+    positions, direction, along, across = (jnp.asarray(a, jnp.float32) for a in arrays)
+    return Samples(positions, jnp.float32(1.0), direction, along, across)
+
+
+def points(samples):
+    return Samples(samples.positions, samples.interval)
+
+
+def forward(params, basis, mean, direction, along, across):
+    """(density, colour) of one Gaussian in float64, weight by weight from the layer list."""
+    layers = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)["network"]
+    cosines, sines = [], []
+    for b in np.asarray(basis, np.float64):
+        parallel = sum(x * y for x, y in zip(b, direction, strict=True))
+        variance = along * parallel**2 + across * (sum(x * x for x in b) - parallel**2)
+        phase = sum(x * y for x, y in zip(b, mean, strict=True))
+        cosines.append(math.exp(-variance / 2) * math.cos(phase))
+        sines.append(math.exp(-variance / 2) * math.sin(phase))
+
+    def dense(name, x):
+        kernel, bias = layers[name]["kernel"], layers[name]["bias"]
+        return [bias[j] + sum(x[i] * kernel[i, j] for i in range(len(x))) for j in range(len(bias))]
+
+    def swish(x):
+        return [v / (1 + math.exp(-v)) for v in x]
+
+    x = swish(dense("first", cosines + sines))
+    for block in range(SMALL["n_blocks"]):
+        middle = sum(x) / len(x)
+        spread = math.sqrt(sum((v - middle) ** 2 for v in x) / len(x) + 1e-6)
+        norm = layers[f"norm_{block}"]
+        y = [(v - middle) / spread * s + o for v, s, o in zip(x, norm["scale"], norm["bias"], strict=True)]
+        y = dense(f"narrow_{block}", swish(dense(f"widen_{block}", y)))
+        x = [v + w for v, w in zip(x, y, strict=True)]
+    raw = dense("raw", swish(dense("last", x)))
+    return math.log1p(math.exp(raw[3])), [1 / (1 + math.exp(-v)) for v in raw[:3]]
+
+
+def test_the_default_network_has_the_sizes_of_dream_fields():
+    shapes = jax.eval_shape(lambda key: MipNerf().init(key, method="bake"), jax.random.key(0))
+    layers = {name: jax.tree.map(lambda leaf: leaf.shape, leaf) for name, leaf in shapes["params"].items()}
+    layers = layers["network"]
+    # 128 random vectors and 3 axes, a cosine and a sine of each.
+    expected = {"first": (262, 128), "last": (128, 128), "raw": (128, 4)}
+    for i in range(4):
+        expected |= {f"widen_{i}": (128, 256), f"narrow_{i}": (256, 128)}
+        assert layers.pop(f"norm_{i}") == {"scale": (128,), "bias": (128,)}
+    assert layers == {name: {"kernel": k, "bias": k[1:]} for name, k in expected.items()}
+    count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"]))
+    block = 2 * 128 + (128 * 256 + 256) + (256 * 128 + 128)
+    assert count == (262 * 128 + 128) + 4 * block + (128 * 128 + 128) + (128 * 4 + 4) == 315_396
+    assert {name: leaf.shape for name, leaf in shapes["tracked"].items()} == {
+        "origin": (3,),
+        "basis": (131, 3),
+    }
+
+
+def test_values_equal_a_float64_loop():
+    field, variables = build()
+    scene = bake(field, variables, origin=jnp.array([0.1, -0.2, 0.3]))
+    samples = gaussians((2, 3))
+    density, colour = run(field.query, scene, samples)
+    assert density.shape == (2, 3) and colour.shape == (2, 3, 3)
+    for i in np.ndindex(2, 3):
+        mean = np.asarray(samples.positions[i], np.float64) + [0.1, -0.2, 0.3]
+        along, across = float(samples.variance_along[i]), float(samples.variance_across[i])
+        direction = np.asarray(samples.direction[i], np.float64)
+        expected = forward(variables["params"], scene.basis, mean, direction, along, across)
+        np.testing.assert_allclose(density[i], expected[0], rtol=2e-5)
+        np.testing.assert_allclose(colour[i], expected[1], rtol=2e-5)
+    assert np.ptp(density) > 0.1 and np.ptp(colour) > 0.1
+
+
+def test_chunks_change_neither_values_nor_gradients():
+    whole, variables = build()
+    samples = gaussians((4, 5))
+    weight = np.random.default_rng(2).normal(size=(4, 5, 4)).astype(np.float32)
+
+    def loss(field, params, positions):
+        scene = field.apply({**variables, "params": params}, method="bake")
+        out = field.query(scene, dataclasses.replace(samples, positions=positions))
+        out = jnp.concatenate([out[0][..., None], out[1]], axis=-1)
+        return jnp.sum(weight * out), out
+
+    value = jax.jit(jax.value_and_grad(loss, argnums=(1, 2), has_aux=True), static_argnums=0)
+    expected = value(whole, variables["params"], samples.positions)
+    # 20 samples in 3 chunks, of which the last is filled up.
+    actual = value(MipNerf(**SMALL, chunk=7), variables["params"], samples.positions)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5), actual, expected)
+    assert all(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(expected[1]))
+
+
+def test_chunks_bound_the_memory_of_a_training_step():
+    samples = jax.eval_shape(lambda: gaussians((2**10,)))
+    memory = {}
+    for chunk in (2**10, 2**7):
+        field = MipNerf(**SMALL, chunk=chunk)
+        scene = jax.eval_shape(lambda variables: bake(field, variables), build()[1])  # noqa: B023
+
+        def loss(params, scene, samples, field=field):
+            density, colour = field.query(scene.replace(params=params), samples)
+            return jnp.sum(density) + jnp.sum(colour**2)
+
+        compiled = jax.jit(jax.grad(loss)).lower(scene.params, scene, samples).compile()
+        memory[chunk] = compiled.memory_analysis().temp_size_in_bytes
+    # What stays of all samples is what goes in, 8 numbers each, and what comes out, 4, a few times.
+    assert memory[2**7] < memory[2**10] / 8 + 2**10 * 4 * 40
+    assert memory[2**7] < memory[2**10] / 2
+
+
+def test_an_origin_moves_the_scene_and_positions_against_it():
+    field, variables = build()
+    samples, origin = points(gaussians((10,))), jnp.array([0.3, -0.1, 0.7])
+    moved = run(field.query, bake(field, variables, origin=origin), samples)
+    shifted = dataclasses.replace(samples, positions=samples.positions + origin)
+    still = run(field.query, bake(field, variables), shifted)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved, still)
+    assert np.abs(moved[0] - run(field.query, bake(field, variables), samples)[0]).max() > 1e-2
+
+
+def test_the_origin_follows_an_object_and_ignores_an_empty_scene():
+    axis = np.linspace(-1, 1, 17)
+    points = jnp.asarray(np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3))
+    variables = build()[1]
+
+    @jax.jit
+    def step(tracked, object_at, amount):
+        # A blob in the field's frame, seen from the world's.
+        offset = points + tracked["origin"] - object_at
+        density = amount * jnp.exp(-jnp.sum(offset**2, -1) / 0.08)
+        centroid = jnp.sum(density[:, None] * points, axis=0) / jnp.sum(density)
+        return track(tracked, centroid, decay=0.9), centroid
+
+    tracked, place = variables["tracked"], jnp.array([0.3, -0.4, 0.2])
+    distances = []
+    for _ in range(50):
+        tracked, centroid = step(tracked, place, 5.0)
+        distances.append(float(jnp.linalg.norm(tracked["origin"] - place)))
+    assert distances[0] > 0.4 and distances[-1] < 0.01
+    assert (np.diff(distances) < 0).all()
+    np.testing.assert_allclose(centroid, 0.0, atol=0.02)
+    before = np.asarray(tracked["origin"])
+    tracked, centroid = step(tracked, place, 0.0)
+    assert not np.isfinite(centroid).any()
+    np.testing.assert_array_equal(tracked["origin"], before)
+    np.testing.assert_array_equal(tracked["basis"], variables["tracked"]["basis"])
+    for _ in range(50):
+        tracked, _ = step(tracked, -place, 5.0)
+    np.testing.assert_allclose(tracked["origin"], -place, atol=0.01)
+    half = track(tracked, jnp.array([1.0, jnp.nan, 0.0]))
+    np.testing.assert_array_equal(half["origin"], tracked["origin"])
+
+
+def test_the_default_decay_moves_the_origin_by_a_thousandth():
+    tracked = {"origin": jnp.array([0.5, 0.0, 0.0]), "basis": jnp.zeros((1, 3))}
+    moved = MipNerf.track(tracked, jnp.array([1.0, -2.0, 0.0]))
+    np.testing.assert_allclose(moved["origin"], [0.501, -0.002, 0.0], rtol=1e-5)
+
+
+def test_a_baked_scene_carries_what_the_state_carries():
+    field, variables = build()
+    variables["tracked"] = dict(variables["tracked"], origin=jnp.array([1.0, 2.0, 3.0]))
+    scene = field.apply(variables, method="bake")
+    np.testing.assert_array_equal(scene.origin, [1.0, 2.0, 3.0])
+    jax.tree.map(np.testing.assert_array_equal, scene.params, variables["params"]["network"])
+    np.testing.assert_array_equal(scene.basis, variables["tracked"]["basis"])
+    np.testing.assert_array_equal(scene.basis[-3:], np.eye(3))
+    fresh, other = start(field)[0], start(field, seed=7)[0]
+    np.testing.assert_array_equal(fresh["origin"], np.zeros(3))
+    assert not np.array_equal(other["basis"], fresh["basis"]), "the basis comes from the key"
+
+
+def test_integration_is_a_switch_and_samples_without_extent_are_points():
+    field, variables = build()
+    off = MipNerf(**SMALL, integrate=False)
+    scene, samples = bake(field, variables), gaussians((12,))
+    plain = run(field.query, scene, points(samples))
+    jax.tree.map(np.testing.assert_array_equal, run(off.query, scene, samples), plain)
+    assert np.abs(run(field.query, scene, samples)[0] - plain[0]).max() > 1e-2
+    with pytest.raises(ValueError, match="variance_along"):
+        field.query(scene, dataclasses.replace(samples, variance_along=None))
+
+
+def test_the_axis_aligned_encoding_is_a_switch():
+    field, variables = build(encoding="axis")
+    scene = bake(field, variables)
+    np.testing.assert_array_equal(scene.basis, encoding.axis_basis(3))
+    assert scene.params["first"]["kernel"].shape == (2 * 3 * 3, 8)
+    assert run(field.query, scene, gaussians((2,)))[1].shape == (2, 3)
+    default = jax.eval_shape(lambda key: MipNerf(encoding="axis").init(key, method="bake"), jax.random.key(0))
+    assert default["params"]["network"]["first"]["kernel"].shape == (48, 128)
+    with pytest.raises(ValueError, match="'furier'.*'fourier' or 'axis'"):
+        MipNerf(encoding="furier").init(jax.random.key(0), method="bake")
+
+
+def test_the_network_can_compute_in_bfloat16():
+    field, variables = build()
+    half = MipNerf(**SMALL, dtype="bfloat16")
+    scene, samples = bake(field, variables), gaussians((12,))
+    full, short = run(field.query, scene, samples), run(half.query, scene, samples)
+    assert short[0].dtype == short[1].dtype == jnp.float32
+    for a, b in zip(full, short, strict=True):
+        assert 1e-4 < np.abs(a - b).max() < 0.1
+    shapes = jax.eval_shape(lambda key: half.init(key, method="bake"), jax.random.key(0))
+    kinds = {leaf.dtype for leaf in jax.tree.leaves(shapes)}
+    assert kinds == {jnp.dtype("float32")}
+
+
+def test_equal_fields_share_a_program():
+    one, other = MipNerf(**SMALL), MipNerf(**SMALL)
+    assert one == other and hash(one) == hash(other)
+    assert one.query == other.query and hash(one.query) == hash(other.query)
+    assert one.query != MipNerf(**SMALL, chunk=5).query != MipNerf(**{**SMALL, "width": 9}).query
+    traces = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def ask(query, scene, samples):
+        traces.append(query)
+        return query(scene, samples)[0]
+
+    scene = bake(*build())
+    for field in (one, other, MipNerf(**SMALL, integrate=False)):
+        ask(field.query, scene, gaussians((2,)))
+    assert len(traces) == 2

@@ -1,0 +1,221 @@
+"""Dream Fields: a mip-NeRF that sees Gaussians, a residual network on waves of their positions.
+
+Notation. n: samples, whatever their leading axes; x: position of a sample, world frame, scene units. The
+field has a frame of its own, in which the same point is x + origin: the origin follows the object, so that
+the object stays in the middle of the world's box. Channels of the network's output: red, green, blue, raw
+density.
+
+Sources: Dream Fields (arXiv 2112.01455), network and tracking; mip-NeRF, encoding. No view directions. Weights start as flax starts them
+(LeCun normal, biases zero, layer norm with epsilon 1e-6).
+
+With the default sizes the network has 315,396 parameters: 262 * 128 + 128 into it, 4 blocks of 256 + (128 *
+256 + 256) + (256 * 128 + 128), then 128 * 128 + 128 and 128 * 4 + 4.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from jax import lax
+
+from voxjax.fields import encoding
+from voxjax.fields.activation import raw_to_colour, raw_to_density
+from voxjax.structs import Samples
+
+Array = jax.Array
+
+
+@struct.dataclass
+class MipScene:
+    """What a query of the field reads.
+
+    Attributes:
+      params: parameters of `ResidualNetwork`.
+      basis: [n_waves, 3], basis of the encoding, radians per scene unit.
+      origin: [3], added to world positions; scene units.
+    """
+
+    params: Any
+    basis: Array
+    origin: Array
+
+
+class ResidualNetwork(nn.Module):
+    """From encoded positions to four raw values.
+
+    Attributes:
+      width: of the features between the blocks.
+      hidden: width inside a block.
+      n_blocks: number of residual blocks.
+      dtype: name of the type that it computes in; its parameters are float32.
+    """
+
+    width: int
+    hidden: int
+    n_blocks: int
+    dtype: str
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        """[n, channels] to raw colour and raw density [n, 4] float32."""
+        x = nn.swish(nn.Dense(self.width, dtype=self.dtype, name="first")(features))
+        for i in range(self.n_blocks):
+            y = nn.LayerNorm(dtype=self.dtype, name=f"norm_{i}")(x)
+            y = nn.swish(nn.Dense(self.hidden, dtype=self.dtype, name=f"widen_{i}")(y))
+            x = x + nn.Dense(self.width, dtype=self.dtype, name=f"narrow_{i}")(y)
+        x = nn.swish(nn.Dense(self.width, dtype=self.dtype, name="last")(x))
+        return nn.Dense(4, dtype=self.dtype, name="raw")(x).astype(jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """The field's `query`: a function of scene and samples, equal to any other of the same attributes.
+
+    Attributes:
+      network: applied to the encoded samples.
+      integrate: average the encoding over the Gaussians of samples that are Gaussians.
+      chunk: most samples evaluated at once.
+    """
+
+    network: ResidualNetwork
+    integrate: bool
+    chunk: int
+
+    def __call__(self, scene: MipScene, samples: Samples) -> tuple[Array, Array]:
+        """Density and colour of samples.
+
+        More samples than `chunk` are evaluated in chunks of equal size, one after the other, and again in the
+        backward pass, so that memory holds the activations of one chunk only.
+
+        Args:
+          scene: from `MipNerf.bake`.
+          samples: [...]; without `direction` they are points and get the plain encoding.
+
+        Returns:
+          (density [...], >= 0, 1 / scene unit; colour [..., 3] in (0, 1)).
+        """
+        leading = samples.positions.shape[:-1]
+        inputs = [samples.positions + scene.origin]
+        if self.integrate and samples.direction is not None:
+            if samples.variance_along is None or samples.variance_across is None:
+                raise ValueError("samples with a direction need variance_along and variance_across")
+            inputs += [
+                samples.direction,
+                samples.variance_along[..., None],
+                samples.variance_across[..., None],
+            ]
+        packed = jnp.concatenate(inputs, axis=-1)
+        packed = packed.reshape(-1, packed.shape[-1])
+        n = packed.shape[0]
+        if n <= self.chunk:
+            raw = self._evaluate(scene, packed)
+        else:
+            n_chunks = -(-n // self.chunk)
+            size = -(-n // n_chunks)
+            packed = jnp.pad(packed, ((0, n_chunks * size - n), (0, 0)))
+            # Inside a loop XLA cannot merge the recomputation with the first pass: no barrier is needed.
+            evaluate = jax.checkpoint(lambda chunk: self._evaluate(scene, chunk), prevent_cse=False)
+            raw = lax.map(evaluate, packed.reshape(n_chunks, size, -1)).reshape(-1, 4)[:n]
+        chex.assert_shape(raw, (n, 4))
+        density, colour = raw_to_density(raw[:, 3], 0.0), raw_to_colour(raw[:, :3])
+        return density.reshape(leading), colour.reshape(leading + (3,))
+
+    def _evaluate(self, scene: MipScene, packed: Array) -> Array:
+        """[n, 3] points, or [n, 8] Gaussians (mean, direction, two variances), to [n, 4] raw values."""
+        if packed.shape[-1] == 3:
+            features = encoding.plain_encoding(packed, scene.basis)
+        else:
+            features = encoding.integrated_encoding(
+                packed[:, :3],
+                scene.basis,
+                direction=packed[:, 3:6],
+                variance_along=packed[:, 6],
+                variance_across=packed[:, 7],
+            )
+        raw: Any = self.network.apply({"params": scene.params}, features)
+        return raw
+
+
+def track(tracked: Mapping[str, Any], centroid: Array, *, decay: float = 0.999) -> dict[str, Any]:
+    """Moves the origin of the field towards the object (Dream Fields: an exponential moving average).
+
+    In the field's frame the object lies at origin + centroid, and the origin becomes the moving average of
+    that: decay * origin + (1 - decay) * (origin + centroid).
+
+    Args:
+      tracked: the "tracked" variables of a `MipNerf`.
+      centroid: [3], density-weighted mean of the sample positions, world frame (no origin added).
+      decay: share of the old origin, in [0, 1].
+
+    Returns:
+      `tracked` with the new origin; with the old one if a coordinate of the centroid is not finite, as of an
+      empty scene.
+    """
+    moved = tracked["origin"] + (1.0 - decay) * centroid
+    return {**tracked, "origin": jnp.where(jnp.all(jnp.isfinite(centroid)), moved, tracked["origin"])}
+
+
+class MipNerf(nn.Module):
+    """Dream Fields' field. What is not trained, origin and basis, are variables of the collection "tracked".
+
+    Attributes:
+      width: of the network between its blocks.
+      hidden: width inside a block.
+      n_blocks: residual blocks.
+      n_features: random vectors of the basis "fourier".
+      max_exponent: their lengths reach 2^max_exponent; the basis "axis" has that many octaves.
+      encoding: "fourier", or "axis" for mip-NeRF's axis-aligned one.
+      integrate: average the encoding over the Gaussians (IPE); else it is taken at their means.
+      chunk: most samples evaluated at once.
+      dtype: name of the type that the network computes in.
+    """
+
+    width: int = 128
+    hidden: int = 256
+    n_blocks: int = 4
+    n_features: int = 128
+    max_exponent: float = 8.0
+    encoding: str = "fourier"
+    integrate: bool = True
+    chunk: int = 2**15
+    dtype: str = "float32"
+
+    track = staticmethod(track)
+
+    @property
+    def query(self) -> Query:
+        """The pure function `(scene, samples) -> (density, colour)`, see `Query`."""
+        return Query(self._network(), self.integrate, self.chunk)
+
+    @nn.compact
+    def bake(self) -> MipScene:
+        """The scene that the renderer samples from: the parameters and variables as they are.
+
+        Raises:
+          ValueError: `encoding` is unknown.
+        """
+        origin = self.variable("tracked", "origin", jnp.zeros, 3)
+        basis = self.variable("tracked", "basis", self._make_basis).value
+
+        def start(key: Array) -> Any:
+            return self._network().init(key, jnp.zeros((1, 2 * basis.shape[0])))["params"]
+
+        return MipScene(params=self.param("network", start), basis=basis, origin=origin.value)
+
+    def _network(self) -> ResidualNetwork:
+        return ResidualNetwork(self.width, self.hidden, self.n_blocks, self.dtype, parent=None)
+
+    def _make_basis(self) -> Array:
+        if self.encoding == "axis":
+            return encoding.axis_basis(round(self.max_exponent))
+        if self.encoding == "fourier":
+            key = self.make_rng("params")
+            return encoding.fourier_basis(key, n_features=self.n_features, max_exponent=self.max_exponent)
+        raise ValueError(f"unknown encoding {self.encoding!r}: 'fourier' or 'axis'")
