@@ -162,7 +162,7 @@ def _loss() -> ConfigDict:
     w.clip = 1.0  # weight of the CLIP term (paper, Eq. 7)
     w.second_clip = 0.5  # weight of the second CLIP (paper, Eq. 7)
     w.transmittance = 0.5  # weight of -min(tau, mean transmittance) (paper, Dream Fields)
-    w.opacity_scale = 1.0  # factor on the opacity target (Dream Fields: focal_multiplier^2 / (radius/4)^2 / 1.2)
+    w.opacity_scale = 1.0  # factor on the opacity target (Dream Fields: by focal length and radius)
     # The opacity target falls exponentially from the first to the second; tau = 1 - target.
     w.opacity_start = 0.5  # opacity target at step 0 (Dream Fields)
     w.opacity_end = 0.1  # opacity target after the annealing (Dream Fields)

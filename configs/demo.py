@@ -12,8 +12,8 @@ def get_config(variant: str = "vox_exp") -> ConfigDict:
     """Returns the demo's config; all numbers below are ours, chosen for the pocket CLIP.
 
     Args:
-      variant: the field, "vox_exp", "vox_imp" or "dream_fields" (with a smaller network and fewer samples than
-        the original, for two CPU cores).
+      variant: the field, "vox_exp", "vox_imp" or "dream_fields" (with a smaller network and fewer samples
+        than the original, for two CPU cores).
 
     Raises:
       ValueError: unknown variant.

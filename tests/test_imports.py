@@ -15,6 +15,7 @@ ALLOWED = {
     "structs": set(),
     "schedules": {"structs"},
     "cameras": {"structs"},
+    "visibility": set(),
     "fields": {"structs"},
     "render": {"structs"},
     "augment": {"structs"},
@@ -41,6 +42,7 @@ ALLOWED = {
     "validation": set(),
     "config": {"validation"},
     "factory": {"structs", "schedules", "cameras", "fields", "progressive"},
+    "training_views": {"structs", "cameras", "visibility", "fields", "progressive", "render"},
     "run": {"structs", "config", "checkpoint", "factory", "progressive"},
 }
 # What the outputs may know, and what only one room may import from outside.

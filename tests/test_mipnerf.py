@@ -268,3 +268,11 @@ def test_equal_fields_share_a_program():
     for field in (one, other, MipNerf(**SMALL, integrate=False)):
         ask(field.query, scene, gaussians((2,)))
     assert len(traces) == 2
+
+
+def test_the_box_belongs_to_the_frame_of_the_field():
+    field, variables = build(lower=(-1.0, -2.0, -1.0), upper=(1.0, 1.0, 3.0))
+    variables["tracked"] = {**variables["tracked"], "origin": jnp.array([0.5, 0.0, -0.25])}
+    scene = field.apply(variables, method="bake")
+    np.testing.assert_allclose(scene.lower, [-1.5, -2.0, -0.75])
+    np.testing.assert_allclose(scene.upper, [0.5, 1.0, 3.25])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -195,3 +197,20 @@ def test_switching_off_the_empty_vertices_changes_no_picture():
     before = render(FIELD.query, scene, rays, **GEOMETRY, interval=INTERVAL, budget=AMPLE)
     after = render(FIELD.query, bare, rays, **GEOMETRY, interval=INTERVAL, budget=AMPLE)
     jax.tree.map(np.testing.assert_array_equal, before, after)
+
+
+@pytest.mark.parametrize("capacity", [None, 110])
+def test_the_centroid_is_the_mean_of_the_samples_by_density(capacity):
+    scene, rays = make_scene(seed=3), make_rays()
+    budget = dataclasses.replace(AMPLE, capacity=capacity or AMPLE.capacity)
+    got = render(FIELD.query, scene, rays, **GEOMETRY, interval=INTERVAL, budget=budget)
+    assert int(got.overflow) == 0
+    mass, moment = 0.0, np.zeros(3)
+    for origin, direction in as_pairs(rays):
+        for t in oracle.distances_in_box(origin, direction, LOWER, UPPER, **MARCH):
+            position = origin + t * direction
+            if oracle.nearest_is_on(np.asarray(scene.occupancy), position, LOWER, UPPER):
+                raw = oracle.trilinear(np.asarray(scene.values), position, LOWER, UPPER)
+                density = oracle.softplus(raw[0] + float(scene.density_shift))
+                mass, moment = mass + density, moment + density * position
+    np.testing.assert_allclose(got.centroid, moment / mass, atol=2e-5)

@@ -207,9 +207,7 @@ def test_the_contrastive_objective_against_numpy():
     _, metrics = jax.jit(make_step(parts))(state, inputs)
 
     camera_key, _ = jax.random.split(jax.random.fold_in(inputs.key, 0))
-    colour = np.asarray(
-        parts.render(camera_key, parts.bake(state.params, state.tracked)).colour, np.float64
-    )
+    colour = np.asarray(parts.render(camera_key, parts.bake(state.params, state.tracked)).colour, np.float64)
     embeddings = 1.5 * np.concatenate([colour, colour * 0.5]).mean((1, 2))
     texts = np.concatenate([np.asarray(inputs.text), np.asarray(inputs.negatives[0])]).astype(np.float64)
     logits = 3.0 * embeddings @ texts.T

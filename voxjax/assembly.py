@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
@@ -115,7 +114,7 @@ def make_parts(
     loss = config.loss
     return Parts(
         bake=lambda params, tracked: field.apply({"params": params, "tracked": tracked}, method="bake"),
-        render=make_render(config, field, plan, stage, room),
+        render=make_render(config, field, stage, room),
         augment=lambda key, colour, transmittance: pipeline.augment_views(
             key, colour, transmittance, options=augmentation
         ),

@@ -85,7 +85,11 @@ def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage, *, capacity: 
     options: dict[str, Any] = {
         "vox_exp": grid_options,
         "vox_imp": {**grid_options, **_without(mlp, "skip"), "capacity": capacity},
-        "dream_fields": _without(mip, "n_samples", "n_test_samples", "track_origin", "origin_decay"),
+        "dream_fields": {
+            "lower": plan.lower,
+            "upper": plan.upper,
+            **_without(mip, "n_samples", "n_test_samples", "track_origin", "origin_decay"),
+        },
     }
     try:
         return make_field(name, **options.get(name, {}))

@@ -141,8 +141,8 @@ def tv_implicit(alpha: Array, colour: Array, *, evaluated: Array | None = None) 
     Args:
       alpha: [x, y, z], opacity of the vertices at interval 1.
       colour: [x, y, z, 3], in [0, 1].
-      evaluated: [x, y, z] bool, False at vertices without a value of their own: a pair with one of them counts
-        as equal. None: all have one.
+      evaluated: [x, y, z] bool, False at vertices without a value of their own: a pair with one of them
+        counts as equal. None: all have one.
 
     Returns:
       [], for each of the two the mean over neighbours and channels, averaged over the 3 axes; then summed.

@@ -73,8 +73,8 @@ class Parts:
       weights: schedule of the weight of each term: those of `guides`, "transmittance", "entropy", those that
         `regularise` gives, and "tv" where `tv_scale` is not None.
       tau: schedule of the transmittance target.
-      regularise: `scene -> (terms, metrics)`, what the loss says about the scene itself: "kl" and, where it is
-        no part of the gradient alone, "tv". Nothing for fields without a grid.
+      regularise: `scene -> (terms, metrics)`, what the loss says about the scene itself: "kl" and, where
+        `tv_scale` is None, "tv". Nothing for fields without a grid.
       tv_scale: factor on the weight of the total variation of an explicit grid (its size, number of rays),
         which acts where the other terms do; None for other fields.
       track: `(tracked, centroid [3]) -> tracked` after the step; the centroid is the mean of all devices'.
@@ -111,9 +111,9 @@ def make_step(
     Returns:
       `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
       "loss/<name>", "clip_similarity" (mean cosine of the first model), "transmittance" and its target
-      "tau", "gradient/density" and "gradient/colour" (norms; "gradient/network" where one network gives both),
-      "learning_rate", "overflow", "skipped", "skipped_in_row", and those of `regularise`. A step whose loss, gradient or result is not finite leaves parameters and optimiser as
-      they were.
+      "tau", "gradient/density" and "gradient/colour" (norms; "gradient/network" where one network gives
+      both), "learning_rate", "overflow", "skipped", "skipped_in_row", and those of `regularise`. A step
+      whose loss, gradient or result is not finite leaves parameters and optimiser as they were.
     """
 
     def step(state: TrainState, inputs: Inputs) -> tuple[TrainState, Metrics]:
@@ -121,7 +121,7 @@ def make_step(
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         weights = {name: schedule(state.step) for name, schedule in parts.weights.items()}
-        tv_weight = weights.pop("tv") if parts.tv_scale is not None else None
+        tv_weight = None if parts.tv_scale is None else parts.tv_scale * weights.pop("tv")
 
         def loss_of(params: Any) -> tuple[Array, tuple[dict[str, Array], Metrics, Array | None]]:
             return _loss(parts, params, state, inputs, key, weights)
@@ -131,7 +131,7 @@ def make_step(
             gradients, aux = jax.lax.pmean((gradients, aux), axis_name)
         terms, metrics, centroid = aux
         if tv_weight is not None:
-            gradients, terms["tv"] = _add_total_variation(parts, state.params, gradients, tv_weight)
+            gradients, terms["tv"] = _add_total_variation(state.params, gradients, tv_weight)
         loss = sum(terms.values(), start=jnp.zeros(()))
         state = _update(parts, state, loss, gradients, parts.track(state.tracked, centroid))
         metrics |= {f"loss/{name}": value for name, value in terms.items()}
@@ -200,11 +200,11 @@ def _guide_term(
     return losses.contrastive_loss(embeddings, text, negatives, scale=guide.contrastive_scale), cosine
 
 
-def _add_total_variation(parts: Parts, params: Any, gradients: Any, weight: Array) -> tuple[Any, Array]:
+def _add_total_variation(params: Any, gradients: Any, weight: Array) -> tuple[Any, Array]:
     """Adds the gradient of total variation to the grid, where it was touched; returns the term too."""
 
     def on(values: Array) -> tuple[Array, Array]:
-        return jax.value_and_grad(lambda x: weight * parts.tv_scale * losses.tv_explicit(x))(values)
+        return jax.value_and_grad(lambda x: weight * losses.tv_explicit(x))(values)
 
     def off(values: Array) -> tuple[Array, Array]:
         return jnp.zeros(()), jnp.zeros_like(values)
@@ -241,7 +241,5 @@ def _gradient_norms(gradients: Any) -> Metrics:
         parts = {name: gradients[name] for name in ("density", "colour")}
     else:
         parts = {"network": gradients}
-    squares = {
-        name: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(part)) for name, part in parts.items()
-    }
+    squares = {name: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(part)) for name, part in parts.items()}
     return {f"gradient/{name}": jnp.sqrt(square) for name, square in squares.items()}

@@ -139,7 +139,7 @@ def _halve(whole: int, need: int) -> int:
 
 
 def make_render(
-    config: ConfigDict, field: Any, plan: Plan, stage: Stage, room: Room
+    config: ConfigDict, field: Any, stage: Stage, room: Room
 ) -> Callable[[Array, Any], Rendering]:
     """Returns `(key, scene) -> Rendering [views, height, width]` of views from freshly drawn cameras."""
     c = config.cameras
@@ -148,6 +148,7 @@ def make_render(
 
     def in_steps(key: Array, scene: Any, rays: Rays) -> Rendering:
         del key
+        assert room.samples is not None
         return render_rays(
             field.query,
             scene,
@@ -167,8 +168,8 @@ def make_render(
         flat = flatten(rays)
         placement = place_in_cones(
             flat,
-            lower=jnp.asarray(plan.lower),
-            upper=jnp.asarray(plan.upper),
+            lower=scene.lower,
+            upper=scene.upper,
             near=near,
             far=far,
             n_samples=config.dream_fields.n_samples,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from voxjax.cameras import camera_rays, focal_px, near_far, orbit_pose
@@ -37,8 +36,7 @@ def view_of(run: Run, *, chunk_rays: int | None = None) -> RenderView:
         chunk_rays = CHUNK_RAYS if jax.default_backend() == "cpu" else CHUNK_RAYS_GPU
     radius = run.config.cameras.radius
     near, far = near_far(radius)
-    lower = jnp.asarray(run.plan.lower, jnp.float32)
-    upper = jnp.asarray(run.plan.upper, jnp.float32)
+    lower, upper = run.scene.lower, run.scene.upper
     clip = _visible_box(run.scene, run.stage.interval) if isinstance(run.scene, VoxelGrid) else (lower, upper)
 
     def render_view(azimuth_deg: float, elevation_deg: float, size_px: int) -> Rendering:

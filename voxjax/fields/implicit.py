@@ -92,8 +92,8 @@ class VoxImp(nn.Module):
 
         Returns:
           A `VoxelGrid` of the parameters `density` and `colour` (the networks) and `density_shift` [], where
-          that is learned; its occupancy is the tracked variable `occupancy`. `overflow` counts vertices beyond
-          `capacity`, the last ones of the list, which are then left empty.
+          that is learned; its occupancy is the tracked variable `occupancy`. `overflow` counts the vertices
+          beyond `capacity`, the last ones of the list, which are then left empty.
 
         Raises:
           ValueError: the occupancy has another shape than the grid.
@@ -108,7 +108,9 @@ class VoxImp(nn.Module):
 
         def values_at(params: Any, index: Array) -> Array:
             encoded = vertex_encoding(self._positions(index), n_frequencies=self.n_frequencies)
-            parts = [n.apply({"params": p}, encoded) for n, p in zip(networks, params, strict=True)]
+            parts: list[Any] = [
+                n.apply({"params": p}, encoded) for n, p in zip(networks, params, strict=True)
+            ]
             return jnp.concatenate(parts, axis=-1)
 
         wanted = grid.read_vertices(occupancy)
@@ -137,8 +139,10 @@ class VoxImp(nn.Module):
         """World positions [v, 3] of vertices given by their flat index [v]."""
         _, ny, nz = self.shape
         places = (index // (ny * nz), index // nz % ny, index % nz)
-        axes = [jnp.linspace(low, high, n) for low, high, n in zip(self.lower, self.upper, self.shape, strict=True)]
-        return jnp.stack([axis.at[place].get(mode="clip") for axis, place in zip(axes, places, strict=True)], -1)
+        axes = zip(places, self.lower, self.upper, self.shape, strict=True)
+        return jnp.stack(
+            [jnp.linspace(low, high, n).at[place].get(mode="clip") for place, low, high, n in axes], axis=-1
+        )
 
     def _in_slabs(self, values_at: Any, index: Array) -> Array:
         """`values_at` of every index [v], a slab at a time, [v, 4]."""

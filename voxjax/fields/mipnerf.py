@@ -2,11 +2,11 @@
 
 Notation. n: samples, whatever their leading axes; x: position of a sample, world frame, scene units. The
 field has a frame of its own, in which the same point is x + origin: the origin follows the object, so that
-the object stays in the middle of the world's box. Channels of the network's output: red, green, blue, raw
+the cameras look at its middle. The box belongs to the field's frame. Channels of the network's output: red, green, blue, raw
 density.
 
-Sources: Dream Fields (arXiv 2112.01455), network and tracking; mip-NeRF, encoding. No view directions. Weights start as flax starts them
-(LeCun normal, biases zero, layer norm with epsilon 1e-6).
+Sources: Dream Fields (arXiv 2112.01455), network and tracking; mip-NeRF, encoding. No view directions.
+Weights start as flax starts them (LeCun normal, biases zero, layer norm with epsilon 1e-6).
 
 With the default sizes the network has 315,396 parameters: 262 * 128 + 128 into it, 4 blocks of 256 + (128 *
 256 + 256) + (256 * 128 + 128), then 128 * 128 + 128 and 128 * 4 + 4.
@@ -40,11 +40,15 @@ class MipScene:
       params: parameters of `ResidualNetwork`.
       basis: [n_waves, 3], basis of the encoding, radians per scene unit.
       origin: [3], added to world positions; scene units.
+      lower: [3], smallest corner of the field's box, world frame; it moves as the origin does.
+      upper: [3], its largest corner.
     """
 
     params: Any
     basis: Array
     origin: Array
+    lower: Array
+    upper: Array
 
 
 class ResidualNetwork(nn.Module):
@@ -166,6 +170,8 @@ class MipNerf(nn.Module):
     """Dream Fields' field. What is not trained, origin and basis, are variables of the collection "tracked".
 
     Attributes:
+      lower: smallest corner of the box, in the field's frame.
+      upper: largest corner of the box.
       width: of the network between its blocks.
       hidden: width inside a block.
       n_blocks: residual blocks.
@@ -177,6 +183,8 @@ class MipNerf(nn.Module):
       dtype: name of the type that the network computes in.
     """
 
+    lower: tuple[float, float, float] = (-1.0, -1.0, -1.0)
+    upper: tuple[float, float, float] = (1.0, 1.0, 1.0)
     width: int = 128
     hidden: int = 256
     n_blocks: int = 4
@@ -207,7 +215,13 @@ class MipNerf(nn.Module):
         def start(key: Array) -> Any:
             return self._network().init(key, jnp.zeros((1, 2 * basis.shape[0])))["params"]
 
-        return MipScene(params=self.param("network", start), basis=basis, origin=origin.value)
+        return MipScene(
+            params=self.param("network", start),
+            basis=basis,
+            origin=origin.value,
+            lower=jnp.asarray(self.lower) - origin.value,
+            upper=jnp.asarray(self.upper) - origin.value,
+        )
 
     def _network(self) -> ResidualNetwork:
         return ResidualNetwork(self.width, self.hidden, self.n_blocks, self.dtype, parent=None)

@@ -241,9 +241,7 @@ def budget_for(
         "clip": clip,
     }
     n_rays = int(np.prod(rays.origins.shape[1:-1]))
-    views = [
-        flatten(jax.tree.map(lambda leaf, i=i: leaf[i], rays)) for i in range(rays.origins.shape[0])
-    ]
+    views = [flatten(jax.tree.map(lambda leaf, i=i: leaf[i], rays)) for i in range(rays.origins.shape[0])]
     longest = max(int(count_samples(scene, view, **geometry)[0]) for view in views)
     # One ray's count changes little between neighbouring views, and never beyond the depth range.
     deepest = int(np.ceil((far - near) / step_size)) + 1

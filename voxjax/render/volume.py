@@ -152,7 +152,8 @@ def render_placed(
       capacity: static length of the flat list of valid samples that is queried; None queries every slot.
 
     Returns:
-      Rendering [n_rays] with its centroid; `overflow` adds what `placement` and the flat list had no room for.
+      Rendering [n_rays] with its centroid; `overflow` adds what `placement` and the flat list had no room
+      for.
     """
     n_samples, n_rays = placement.valid.shape
     interval = jnp.broadcast_to(placement.interval, placement.valid.shape)
@@ -199,7 +200,9 @@ def _samples(
 def _centroid(rays: Rays, placement: sampling.Placement, density: Array) -> Array:
     """Mean of the sample positions, weighted with density [n_samples, n_rays]; costs nothing if not used."""
     mass = lax.stop_gradient(jnp.where(placement.valid, density, 0.0))
-    moment = jnp.sum(mass, axis=0) @ rays.origins + jnp.sum(mass * placement.distance, axis=0) @ rays.directions
+    moment = (
+        jnp.sum(mass, axis=0) @ rays.origins + jnp.sum(mass * placement.distance, axis=0) @ rays.directions
+    )
     return moment / jnp.sum(mass)
 
 
