@@ -9,6 +9,7 @@ inputs.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from voxjax.fields.grid import grid_resolution
+from voxjax.fields.implicit import VoxImp
 from voxjax.fields.mipnerf import MipNerf
 from voxjax.structs import Samples
 
@@ -54,7 +57,30 @@ def mip_nerf_cases(flags: argparse.Namespace) -> Iterator[Case]:
             yield Case(name, jax.value_and_grad(loss), (variables["params"], variables["tracked"], samples))
 
 
-FIELDS: dict[str, Callable[[argparse.Namespace], Iterator[Case]]] = {"mip_nerf": mip_nerf_cases}
+def vox_imp_cases(flags: argparse.Namespace) -> Iterator[Case]:
+    """Gradient of Vox_Imp's grid to its parameters, in slabs, with an empty half, and all at once."""
+    lower, upper = (-1.603, -1.603, -2.373), (1.603, 1.603, 1.616)
+    for side in flags.sides:
+        shape = grid_resolution(lower, upper, side**3)
+        total = math.prod(shape)
+        for slab, capacity in [(flags.slab, None), (flags.slab, total // 2), (total, None)]:
+            field = VoxImp(shape=shape, lower=lower, upper=upper, slab=slab, capacity=capacity)
+            variables = jax.eval_shape(lambda key, f=field: f.init(key, method="bake"), jax.random.key(0))
+
+            def loss(params: Any, tracked: Any, field: VoxImp = field) -> jax.Array:
+                scene: Any = field.apply({"params": params, "tracked": tracked}, method="bake")
+                return jnp.sum(scene.values**2)
+
+            how = "at once" if slab == total else f"slabs of {slab}"
+            how += ", half of the vertices" if capacity else ""
+            arguments = (variables["params"], variables["tracked"])
+            yield Case(f"vox_imp {side}^3, {how}", jax.value_and_grad(loss), arguments)
+
+
+FIELDS: dict[str, Callable[[argparse.Namespace], Iterator[Case]]] = {
+    "mip_nerf": mip_nerf_cases,
+    "vox_imp": vox_imp_cases,
+}
 
 
 def parse() -> argparse.Namespace:
@@ -69,6 +95,9 @@ def parse() -> argparse.Namespace:
     mip_nerf.add_argument("--chunks", nargs="+", type=int, default=[MipNerf.chunk], help="samples at once")
     mip_nerf.add_argument("--whole-up-to", type=int, default=88, help="widths to measure without chunks too")
     mip_nerf.add_argument("--dtype", default=MipNerf.dtype, help="type that the network computes in")
+    vox_imp = parser.add_argument_group("vox_imp")
+    vox_imp.add_argument("--sides", nargs="+", type=int, default=[160], help="cube root of the voxels")
+    vox_imp.add_argument("--slab", type=int, default=VoxImp.slab, help="vertices at once")
     return parser.parse_args()
 
 

@@ -2,8 +2,8 @@
 
 Notation. n: samples, whatever their leading axes; x: position of a sample, world frame, scene units. The
 field has a frame of its own, in which the same point is x + origin: the origin follows the object, so that
-the cameras look at its middle. The box belongs to the field's frame. Channels of the network's output: red, green, blue, raw
-density.
+the cameras look at its middle. The box belongs to the field's frame. Channels of the network's output: red,
+green, blue, raw density.
 
 Sources: Dream Fields (arXiv 2112.01455), network and tracking; mip-NeRF, encoding. No view directions.
 Weights start as flax starts them (LeCun normal, biases zero, layer norm with epsilon 1e-6).
