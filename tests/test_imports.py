@@ -38,6 +38,7 @@ ALLOWED = {
     "files": set(),
     "checkpoint": {"structs", "files"},
     "metrics": {"structs", "files"},
+    "timing": {"files"},
     "errors": set(),
     "validation": set(),
     "config": {"validation"},
