@@ -102,6 +102,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, tiny_clip):
         ),
         (["--config=configs/demo.py", "--config.devices=99", "--workdir=W"], "99 devices"),
         (["--config=configs/demo.py", "--workdir=F"], "a file of this name"),
+        (["--config=configs/demo.py", "--workdir=runs/[1]"], "a path with ["),
     ],
 )
 def test_mistakes_of_every_kind(arguments, words, tmp_path, tiny_clip, monkeypatch):

@@ -96,10 +96,13 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
     """Looks whether `workdir` is free for this config, and changes nothing.
 
     Raises:
-      UserError: it holds a run of another config, or something that is no run.
+      UserError: it holds a run of another config, or something that is no run, or cannot hold one.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
+    # orbax takes its own path for a glob: what it saves there cannot be read.
+    if "[" in str(workdir.absolute()):
+        raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")
     if (workdir / CONFIG).exists():
         changed = differences(read_config(workdir), config)
         if changed:
