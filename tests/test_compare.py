@@ -179,7 +179,7 @@ def test_the_page_reads_well(compared):
     assert "mine-broken failed: grid <too> large" in page.text
     for words in (
         "1 min 23 s",
-        "12.0 s (2 programs)",
+        "12.0 s (programs: 2)",
         "1.50 GiB (process)",
         "2.35",
         "150 of 150",

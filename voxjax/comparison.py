@@ -176,7 +176,7 @@ def in_words(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         "steps/s": lambda run: f"{run['summary']['steps_per_second']:.3g}",
         "total time": lambda run: _duration(run["summary"]["total_seconds"]),
         "compiling": lambda run: (
-            f"{_duration(run['summary']['compile_seconds'])} ({run['summary']['programs']} programs)"
+            f"{_duration(run['summary']['compile_seconds'])} (programs: {run['summary']['programs']})"
         ),
         "training": lambda run: _duration(run["summary"]["training_seconds"]),
         "pictures": lambda run: _duration(run["summary"]["picture_seconds"]),

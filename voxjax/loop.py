@@ -111,7 +111,6 @@ class Trainer:
 
     def _one_step(self, step: int, state: TrainState, inputs: Inputs) -> tuple[TrainState, Any]:
         if self._programs is None or self._plan.rescales_before(step) or self._plan.tests_before(step):
-            self.timing.spoil()
             state, changed = transition(
                 self._devices.gather(state),
                 plan=self._plan,

@@ -1,8 +1,9 @@
 """Where the time of a run goes and how much memory it takes: `summary.json`, kept over stops and restarts.
 
 Every second belongs to one phase: "loading" (guidance models, checkpoint), "compile" (the first call of each
-program), "training" (all else in the loop: steps, rescalings, checkpoints) or "picture". Speed is read only
-where the loop waits for the device anyway, so that measuring costs no step.
+program), "training" (all else in the loop: steps, rescalings, checkpoints) or "picture". The steady speed is
+that of steps and occupancy tests, between waits without a first call. It is read only where the loop waits
+for the device anyway, so that measuring costs no step.
 """
 
 from __future__ import annotations
@@ -65,16 +66,12 @@ class Timing:
             if called:
                 return program(*arguments)
             called = True
-            self.spoil()
+            self._window = None  # steps up to the next wait are no measure of the speed
             self._now["programs"] += 1
             with self.phase("compile"):
                 return program(*arguments)
 
         return timed
-
-    def spoil(self) -> None:
-        """Something other than steps happens: nothing before the next wait tells the steady speed."""
-        self._window = None
 
     def waited(self, step: int) -> None:
         """The loop has just waited for the device: `step` steps are finished and none is queued."""
@@ -86,7 +83,7 @@ class Timing:
 
     def restart(self, step: int) -> None:
         """As `waited`, after work that is no step: the time since the last wait is not counted."""
-        self.spoil()
+        self._window = None
         self.waited(step)
 
     def write(self, step: int) -> None:
