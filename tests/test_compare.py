@@ -203,7 +203,7 @@ MISTAKES = [
     ([], "--config"),
     (["--config=CONFIGS/demo.py"], "--prompt"),
     (["--config=CONFIGS/none.py", "--prompt=x"], "no such file"),
-    (["--config=CONFIGS/demo.py:all", "--prompt=x"], "lists no VARIANTS"),
+    (["--config=CONFIGS/vox_exp.py:all", "--prompt=x"], "lists no VARIANTS"),
     (["--config=CONFIGS/demo.py", "--config=CONFIGS/vox_exp.py:tiny", "--prompt=x"], "paper, mid, low"),
     (["--config=CONFIGS/demo.py", "--prompt=a zebra"], "zebra"),
     (["--config=CONFIGS/demo.py", "--prompt= "], "must be a text"),

@@ -155,7 +155,7 @@ def test_all_stands_for_every_variant_in_order(tmp_path):
     assert expand(f"{path}:all") == [f"{path}:{name}" for name in names]
     assert expand(f"{path}:vox_exp") == [f"{path}:vox_exp"] and expand("any.py") == ["any.py"]
     with pytest.raises(UserError, match="lists no VARIANTS"):
-        expand(f"{ROOT}/configs/demo.py:all")
+        expand(f"{ROOT}/configs/vox_exp.py:all")
     with pytest.raises(UserError, match="no such file"):
         expand(f"{tmp_path}/none.py:all")
 
