@@ -49,7 +49,7 @@ ALLOWED = {
 }
 # What the outputs may know, and what only one room may import from outside.
 OUTPUTS = ["render.__main__", "pictures", "video", "contact_sheet", "outputs", "views", "evaluate", "judge"]
-OUTPUTS += ["scores", "silhouette", "report", "compare", "comparison", "compare_page"]
+OUTPUTS += ["scores", "silhouette", "report", "compare", "comparison", "compare_page", "gallery"]
 OUTPUTS_NEVER = {"step", "losses", "augment", "optimiser", "loop", "assembly", "train", "parallel"}
 ONLY_IN = {
     "transformers": {"guidance.hf"},

@@ -7,6 +7,7 @@ another's), has a guiding and a held-out CLIP judge the objects, and writes `ind
 from __future__ import annotations
 
 import glob
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from ml_collections import ConfigDict
 
 from voxjax.command import Parser, run_command
 from voxjax.compare_page import page
-from voxjax.comparison import Outcome, compare, read_table, summary, to_json
+from voxjax.comparison import Outcome, compare, summary, to_json
 from voxjax.config import load, slug, take_overrides
 from voxjax.config_file import expand, spec_name
 from voxjax.errors import UserError
@@ -178,7 +179,7 @@ def judge(entries: Sequence[Entry], judges: dict[str, str], prompt: str) -> tupl
             if error:
                 complaints = f"judging by {label} failed: {error}"
             else:
-                tables[label] = read_table(out)
+                tables[label] = json.loads(out.read_text())
     return tables, complaints
 
 

@@ -44,11 +44,6 @@ class Outcome:
     error: str
 
 
-def read_table(path: str | Path) -> dict[str, Any]:
-    """Returns what `voxjax.evaluate` wrote."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 def similarity(table: Mapping[str, Any], workdir: Path) -> dict[str, Any] | None:
     """The cosines of one run, None if it was not judged.
 
