@@ -99,12 +99,15 @@ def choose_judges(entries: Sequence[Entry], held_out: str, prompt: str) -> tuple
     Raises:
       UserError: a model cannot be loaded or read the prompt, or the held-out one guides a run.
     """
-    guides = {}
+    guides, read = {}, set()
     for entry in entries:
+        texts = (prompt, *entry.config.clip.negatives)
         for model, path in entry.guides:
             folder = names.locate(model, path=path or None).resolve()
             guides[folder] = (model, path)
-            load_guidance(model, prompts=(prompt, *entry.config.clip.negatives), path=path or None)
+            if (folder, texts) not in read:
+                load_guidance(model, prompts=texts, path=path or None)
+                read.add((folder, texts))
     if not held_out:
         small = any(model in names.SHIPPED for model, _ in guides.values())
         guiding = {model for model, _ in guides.values()}

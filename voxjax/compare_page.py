@@ -42,7 +42,9 @@ th, td { padding: .4rem 1.1rem .4rem 0; border-bottom: 1px solid var(--line); te
   vertical-align: top; }
 thead th { white-space: nowrap; }
 tbody th { font-weight: 400; color: var(--quiet); min-width: 9rem; }
-code { font: .88rem ui-monospace, monospace; overflow-wrap: anywhere; }
+tr > :first-child { position: sticky; left: 0; background: var(--paper); }
+@media (max-width: 40rem) { table { font-size: .8rem; } th, td { padding-right: .6rem; }
+  thead th { white-space: normal; overflow-wrap: anywhere; } tbody th { min-width: 6rem; } }
 button { font: inherit; padding: .3rem .9rem; border: 1px solid var(--line); border-radius: .5rem;
   background: var(--card); color: var(--ink); cursor: pointer; }
 """
