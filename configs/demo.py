@@ -18,10 +18,10 @@ def get_config(variant: str = "vox_exp") -> ConfigDict:
     Raises:
       ValueError: unknown variant.
     """
-    if variant not in _VARIANTS:
-        raise ValueError(f"unknown variant {variant!r} of configs/demo.py; it has {', '.join(_VARIANTS)}")
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r} of configs/demo.py; it has {', '.join(VARIANTS)}")
     c = _vox_exp()
-    _VARIANTS[variant](c)
+    VARIANTS[variant](c)
     return c
 
 
@@ -102,4 +102,4 @@ def _dream_fields(c: ConfigDict) -> None:
     c.output.turntable_frames = 24
 
 
-_VARIANTS = {"vox_exp": lambda c: None, "vox_imp": _vox_imp, "dream_fields": _dream_fields}
+VARIANTS = {"vox_exp": lambda c: None, "vox_imp": _vox_imp, "dream_fields": _dream_fields}
