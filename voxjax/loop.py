@@ -125,7 +125,9 @@ class Trainer:
 
     def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
         field = make_stage_field(self._config, self._plan, stage)
-        return field.apply({"params": params, "tracked": tracked}, method="bake")
+        return jax.jit(lambda variables: field.apply(variables, method="bake"))(
+            {"params": params, "tracked": tracked}
+        )
 
     def _prepare(self, stage: Stage, state: TrainState) -> None:
         """Makes the compiled step fit the grid and its occupancy, unless it does already."""
