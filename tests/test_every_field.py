@@ -28,7 +28,7 @@ KINDS = {
         "vox_imp.slab": 300,
         "field.box": "frustum",
         # A part of the vertices is below this, so that the test of occupancy empties buckets.
-        "progressive.occupancy_threshold": 0.002,
+        "progressive.occupancy_threshold": 0.004,
         "progressive.occupancy_every": 1.0,
         "progressive.occupancy_offset": 0.5,
         "progressive.boundaries": (0.75,),
