@@ -103,7 +103,11 @@ def pack(tensors, *, vit):
 
 
 def resnet_tensors(raw, seed=0):
-    """`visual.*` of a ResNet: sizes at which signals neither die nor blow up, no statistic trivial."""
+    """`visual.*` of a ResNet: sizes at which signals neither die nor blow up, no statistic trivial.
+
+    Every channel is mostly on or mostly off, as the norms' biases lie two standard deviations from 0. Where
+    many ReLUs stand near their corner, rounding alone turns some of them over, and the gradient with them.
+    """
     rng = np.random.default_rng(seed)
     model, tensors = raw["model_cfg"], {}
     vision = model["vision_cfg"]
@@ -116,7 +120,8 @@ def resnet_tensors(raw, seed=0):
         fan_in = channels_in * size * size
         tensors[f"visual.{name}.weight"] = normal(channels, channels_in, size, size, sd=(2 / fan_in) ** 0.5)
         tensors[f"visual.{norm}.weight"] = scale * normal(channels, sd=0.2, mean=1.0)
-        tensors[f"visual.{norm}.bias"] = normal(channels, sd=0.2)
+        side = rng.choice(np.float32([-2, 2]), channels)
+        tensors[f"visual.{norm}.bias"] = scale * (side + normal(channels, sd=0.2))
         tensors[f"visual.{norm}.running_mean"] = normal(channels, sd=0.2)
         tensors[f"visual.{norm}.running_var"] = rng.uniform(0.6, 1.6, channels).astype(np.float32)
         tensors[f"visual.{norm}.num_batches_tracked"] = np.asarray(7, np.int64)
@@ -131,9 +136,9 @@ def resnet_tensors(raw, seed=0):
             block = f"layer{stage + 1}.{i}"
             convolution(f"{block}.conv1", f"{block}.bn1", channels, inner, 1)
             convolution(f"{block}.conv2", f"{block}.bn2", inner, inner, 3)
-            convolution(f"{block}.conv3", f"{block}.bn3", inner, 4 * inner, 1, scale=0.4)
+            convolution(f"{block}.conv3", f"{block}.bn3", inner, 4 * inner, 1, scale=0.2)
             if i == 0:
-                convolution(f"{block}.downsample.0", f"{block}.downsample.1", channels, 4 * inner, 1, 0.7)
+                convolution(f"{block}.downsample.0", f"{block}.downsample.1", channels, 4 * inner, 1)
             channels = 4 * inner
     for part, size in (("q", channels), ("k", channels), ("v", channels), ("c", d)):
         tensors[f"visual.attnpool.{part}_proj.weight"] = normal(size, channels, sd=channels**-0.5)

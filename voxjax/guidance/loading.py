@@ -72,9 +72,10 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
 
 
 def _stored_type(key: Key, dtype: Any) -> Any:
-    # Layer norms and the embeddings in front of the first one are small, and float32 there is what keeps
-    # a bfloat16 tower close to the float32 one.
-    return dtype if key[-2:-1] and key[-1] in ("kernel", "bias") and "norm" not in key[-2] else jnp.float32
+    # Norms, the embeddings in front of the first one and the stem of a ResNet are small, and float32 there
+    # is what keeps a bfloat16 tower close to the float32 one.
+    small = len(key) < 2 or key[-1] not in ("kernel", "bias") or "norm" in key[-2] or key[0] == "stem"
+    return jnp.float32 if small else dtype
 
 
 def _make_encode(checkpoint: Checkpoint) -> Callable[[Any, Array], Array]:

@@ -58,13 +58,14 @@ _RENAMED = (
     ("visual_projection.weight", "visual.proj"),
 )
 _RESNET_RENAMED = (
+    ("stem.", ""),
     ("downsample_norm", "downsample.1"),
     ("downsample.weight", "downsample.0.weight"),
     ("norm", "bn"),
     (".mean", ".running_mean"),
     (".variance", ".running_var"),
 )
-_RESNET_PART = re.compile(r"conv\d|norm\d|layer\d|attnpool")
+_RESNET_PART = re.compile(r"stem|layer\d|attnpool")
 _FROZEN_NORM = re.compile(r"(downsample_)?norm\d?")
 
 # Buffers: the mask of the text tower, and how many batches the statistics were taken over.
