@@ -26,7 +26,7 @@ def load_guidance(
 
     Args:
       name: `pocket`, `pocket-eval`, a short name such as `ViT-B/32`, a hub name `owner/repository`, or a
-        folder in the layout of transformers.
+        folder in the layout of transformers or of open_clip.
       prompts: p texts; or a single one.
       dtype: compute type of the image tower, `"bfloat16"` or `"float32"`; None chooses bfloat16 on an
         accelerator and float32 on CPU.
@@ -44,6 +44,6 @@ def load_guidance(
         dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     folder = names.locate(name, path=path)
     # transformers takes seconds to import: not before a model is really wanted.
-    from voxjax.guidance import hf
+    from voxjax.guidance import loading
 
-    return hf.load(name, folder, prompts=prompts, dtype=jnp.dtype(dtype))
+    return loading.load(name, folder, prompts=prompts, dtype=jnp.dtype(dtype))
