@@ -158,7 +158,7 @@ def main(arguments: Sequence[str]) -> None:
     runs, left_out = open_runs(flags.runs, prompts, flags.prompts)
     for folder, reason in left_out.items():
         print(f"voxjax: left out {folder}: {reason}", file=sys.stderr)
-    if any(flags.clip in (run.config.clip.model, run.config.clip.second_model) for run in runs):
+    if any(flags.clip in guides_of(run.config) for run in runs):
         print(
             f"voxjax: {flags.clip} guided some of these runs; judging them proves little",
             file=sys.stderr,
