@@ -2,10 +2,11 @@
 # make demo PROMPT="a green torus"
 # make test | lint                     the whole suite | ruff and mypy
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
+# make gallery                         the three fields side by side on eight prompts, to docs/gallery
 #
 # The environment is made once and again only when a file that describes it changes.
 # PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install,
-# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands.
+# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands, GALLERY_ARGS to the gallery.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,13 +15,14 @@ PROMPT ?= a red sphere
 PIP_ARGS ?=
 TEST_ARGS ?=
 POCKET_ARGS ?=
+GALLERY_ARGS ?=
 
 RUN := $(VENV)/bin/python
 # As an environment variable the prompt reaches the shell whole, quotes and all.
 export PROMPT
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint pocket pocket-report
+.PHONY: demo test lint pocket pocket-report gallery
 
 demo: $(VENV)/.runtime
 	@$(RUN) -m voxjax.train --config=$(CONFIG) --config.prompt="$$PROMPT"
@@ -38,7 +40,10 @@ pocket: $(VENV)/.runtime
 	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket-eval $(POCKET_ARGS)
 
 pocket-report: $(VENV)/.runtime
-	@$(RUN) launch/pocket_report.py $(POCKET_ARGS)
+	@$(RUN) -m launch.pocket_report $(POCKET_ARGS)
+
+gallery: $(VENV)/.runtime
+	@$(RUN) -m launch.gallery $(GALLERY_ARGS)
 
 $(RUN):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -8,28 +8,15 @@ second call goes on where the first was stopped. Several runs go side by side, o
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from launch.processes import Job, call, read_lines, run_name, train_all
 
 TITLES = {
     "cosine": "Plain cosine",
     "contrastive": "Contrastive objective (its negatives are not among the captions that the metric ranks)",
 }
-
-
-def call(module: str, *arguments: str, quiet: bool = False, threads: int | None = None) -> None:
-    """Runs `python -m module`, and stops everything if it fails."""
-    environment = dict(os.environ)
-    if threads:
-        flags = f"--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads={threads}"
-        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {flags}".strip()
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=quiet, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{(done.stderr or '')[-2000:]}")
 
 
 def negatives(prompt: str, captions: list[str]) -> tuple[str, ...]:
@@ -43,27 +30,12 @@ def negatives(prompt: str, captions: list[str]) -> tuple[str, ...]:
     return (*(f"a {shape}" for shape in shapes), f"{article} {colour} cloud", f"{colour} debris", "nothing")
 
 
-def make(prompt: str, seed: int, objective: str, captions: list[str], runs: Path, more: list[str]) -> None:
-    """Trains one object, or finds it finished."""
-    workdir = runs / objective / f"{prompt.replace(' ', '-')}-{seed}"
+def job(prompt: str, seed: int, objective: str, captions: list[str], runs: Path, more: list[str]) -> Job:
+    """What one object is trained with."""
+    more = [f"--config.clip.objective={objective}", *more]
     if objective == "contrastive":
-        more = [*more, f"--config.clip.negatives={negatives(prompt, captions)!r}"]
-    call(
-        "voxjax.train",
-        "--config=configs/demo.py",
-        f"--workdir={workdir}",
-        f"--config.prompt={prompt}",
-        f"--config.seed={seed}",
-        f"--config.clip.objective={objective}",
-        # The report looks at stills only.
-        "--config.output.preview_every=0",
-        "--config.output.turntable_frames=2",
-        "--config.output.turntable_width_px=64",
-        *more,
-        quiet=True,
-        threads=1,
-    )
-    print(workdir, flush=True)
+        more.append(f"--config.clip.negatives={negatives(prompt, captions)!r}")
+    return Job(runs / objective / run_name(prompt, seed), "configs/demo.py", prompt, seed, more)
 
 
 def main() -> None:
@@ -79,21 +51,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/pocket"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
-    prompts, captions = (
-        [line.strip() for line in path.read_text().splitlines() if line.strip()]
-        for path in (args.prompts, args.captions)
-    )
+    prompts, captions = read_lines(args.prompts), read_lines(args.captions)
     args.out.mkdir(parents=True, exist_ok=True)
     call("voxjax.guidance.pocket.score", f"--out={args.out / 'true_renders.json'}")
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        jobs = [
-            pool.submit(make, prompt, seed, objective, captions, args.runs, overrides)
+    train_all(
+        [
+            job(prompt, seed, objective, captions, args.runs, overrides)
             for objective in args.objectives
             for seed in range(args.seeds)
             for prompt in prompts
-        ]
-        for job in jobs:
-            job.result()
+        ],
+        side_by_side=args.jobs,
+    )
     for objective in args.objectives:
         table = args.runs / f"{objective}.json"
         call(

@@ -16,11 +16,13 @@ from voxjax.config import (
     take_overrides,
     to_json,
 )
+from voxjax.config_file import expand
 from voxjax.errors import UserError
 from voxjax.schedules import steps_from_fraction
 
 PROMPT = [("prompt", "a red cube")]
 SPECS = ["base.py", "vox_exp.py", "vox_exp.py:paper", "vox_exp.py:mid", "vox_exp.py:low", "demo.py"]
+SPECS += ["figure6.py:vox_exp"]
 
 
 def config(*pairs, spec="demo.py"):
@@ -119,6 +121,8 @@ def test_mistakes_are_refused_by_name(key, value, words):
         ("configs/demo", "not a config file"),
         (f"{ROOT}/configs/demo.py:huge", "no variant 'huge'"),
         (f"{ROOT}/configs/vox_exp.py:huge", "paper, mid, low"),
+        (f"{ROOT}/configs/figure6.py", "vox_exp, vox_imp, dream_fields"),
+        (f"{ROOT}/configs/figure6.py:all", "voxjax.compare"),
     ],
 )
 def test_bad_files_are_refused(spec, words):
@@ -145,6 +149,23 @@ def test_a_broken_file_is_refused_and_a_foreign_one_works(tmp_path):
         load(f"{mine}:low", PROMPT)
 
 
+def test_all_stands_for_every_variant_in_order(tmp_path):
+    path = f"{ROOT}/configs/figure6.py"
+    names = ("vox_exp", "vox_imp", "dream_fields")
+    assert expand(f"{path}:all") == [f"{path}:{name}" for name in names]
+    assert expand(f"{path}:vox_exp") == [f"{path}:vox_exp"] and expand("any.py") == ["any.py"]
+    with pytest.raises(UserError, match="lists no VARIANTS"):
+        expand(f"{ROOT}/configs/vox_exp.py:all")
+    with pytest.raises(UserError, match="no such file"):
+        expand(f"{tmp_path}/none.py:all")
+
+
+def test_figure_6_is_the_papers_set_up():
+    c = config(spec="figure6.py:vox_exp")
+    assert (c.steps, c.cameras.width_px, c.clip.model) == (10000, 168, "ViT-B/16")
+    assert (c.field.side, c.augment.n_diff * c.augment.n_back) == (140, 64)
+
+
 def test_arguments_are_split_into_keys_and_values():
     given = ["--config.prompt=a = b", "--config.steps", "3"]
     assert take_overrides(given) == [("prompt", "a = b"), ("steps", "3")]
@@ -152,6 +173,8 @@ def test_arguments_are_split_into_keys_and_values():
         take_overrides(["--config.steps"])
     with pytest.raises(UserError, match="did you mean --workdir"):
         take_overrides(["--wordkir=x"])
+    with pytest.raises(UserError, match="flags are --one, --two, --config.key=value"):
+        take_overrides(["--wordkir=x"], flags=("--one", "--two"))
 
 
 def test_differences_name_the_keys():

@@ -114,6 +114,11 @@ def test_killed_runs_end_like_an_uninterrupted_one(whole, settings, tmp_path):
     assert [json.loads(line)["step"] for line in told[1]] == list(range(1, STEPS + 1))
     assert told[0] == told[1]
     assert (broken / "turntable.mp4").exists()
+    # Three processes; the steps of each up to its last checkpoint are in the summary.
+    summary = json.loads((broken / "summary.json").read_text())
+    alone = json.loads((whole / "summary.json").read_text())
+    assert (summary["starts"], summary["step"]) == (3, STEPS) and alone["starts"] == 1
+    assert summary["programs"] > alone["programs"] and summary["loading_seconds"] > alone["loading_seconds"]
     assert sorted(p.name for p in (broken / "checkpoints").iterdir()) == ["7", "8"]
 
 

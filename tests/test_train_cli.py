@@ -45,6 +45,17 @@ def test_metrics_hold_every_scalar_of_every_step(finished):
     assert all(line["overflow"] == 0 and line["skipped"] == 0 for line in lines)
 
 
+def test_the_summary_tells_time_and_memory(finished):
+    found = json.loads((finished[0] / "summary.json").read_text())
+    assert found["step"] == 6 and found["starts"] == 1
+    assert found["programs"] >= 2  # one before the grid grows and one after
+    parts = [found[f"{name}_seconds"] for name in ("loading", "compile", "training", "picture")]
+    assert min(parts) > 0 and sum(parts) == pytest.approx(found["total_seconds"])
+    assert 0 < found["steady_seconds"] < found["training_seconds"] and found["steps_per_second"] > 0
+    assert found["peak_memory_of"] == "process" and found["peak_memory_bytes"] > 2**26
+    assert found["device"] == "cpu"
+
+
 def test_a_finished_run_says_so_and_exits_0(finished):
     workdir, pairs, _ = finished
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()}
@@ -91,6 +102,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, tiny_clip):
         ),
         (["--config=configs/demo.py", "--config.devices=99", "--workdir=W"], "99 devices"),
         (["--config=configs/demo.py", "--workdir=F"], "a file of this name"),
+        (["--config=configs/demo.py", "--workdir=runs/[1]"], "a path with ["),
     ],
 )
 def test_mistakes_of_every_kind(arguments, words, tmp_path, tiny_clip, monkeypatch):

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import ast
 import difflib
-import importlib.util
-import inspect
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from voxjax.config_file import run_file, spec_name, split_spec
 from voxjax.errors import UserError
 from voxjax.validation import check
 
@@ -39,58 +37,21 @@ def load(spec: str, overrides: Sequence[tuple[str, str]] = ()) -> ConfigDict:
     Raises:
       UserError: no such file or variant, an unknown key, or a value of the wrong type or out of range.
     """
-    config = _run_file(*split_spec(spec))
+    config = run_file(*split_spec(spec))
     for key, text in overrides:
         set_value(config, key, text)
     check(config)
     return config.lock()
 
 
-def split_spec(spec: str) -> tuple[Path, str | None]:
-    """Splits `path.py:variant`; the variant is None when the colon is absent."""
-    match = re.fullmatch(r"(.*\.py)(?::(.*))?", spec)
-    if not match:
-        raise UserError(f"--config={spec}: not a config file; write a path such as configs/vox_exp.py:low")
-    return Path(match[1]), match[2]
-
-
-def _run_file(path: Path, variant: str | None) -> ConfigDict:
-    if not path.is_file():
-        raise UserError(
-            f"--config={path}: no such file; those that ship are {', '.join(_shipped()) or 'none'}"
-        )
-    # `from configs import base` has to work from any folder, so both roots join the search path meanwhile.
-    roots = [str(path.resolve().parent.parent), str(Path(__file__).resolve().parent.parent)]
-    sys.path[:0] = roots
-    try:
-        module_spec = importlib.util.spec_from_file_location(f"_voxjax_config_{path.stem}", path)
-        assert module_spec is not None and module_spec.loader is not None
-        module = importlib.util.module_from_spec(module_spec)
-        module_spec.loader.exec_module(module)
-        if not callable(getattr(module, "get_config", None)):
-            raise UserError(f"--config={path}: the file has no get_config function; see configs/base.py")
-        if variant is not None and not inspect.signature(module.get_config).parameters:
-            raise UserError(f"--config={path}:{variant}: this config has no variants; leave :{variant} away")
-        config = module.get_config() if variant is None else module.get_config(variant)
-    except ValueError as error:
-        raise UserError(f"--config={path}{':' + variant if variant else ''}: {error}") from error
-    except (ImportError, SyntaxError, AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"--config={path}: cannot run it: {' '.join(str(error).split())}") from error
-    finally:
-        for root in roots:
-            sys.path.remove(root)
-    if not isinstance(config, ConfigDict):
-        raise UserError(f"--config={path}: get_config must return a ConfigDict, not {type(config).__name__}")
-    return config
-
-
-def _shipped() -> list[str]:
-    folder = Path(__file__).resolve().parent.parent / "configs"
-    return sorted(f"configs/{p.name}" for p in folder.glob("*.py") if p.stem not in ("__init__", "base"))
-
-
-def take_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
+def take_overrides(
+    arguments: Sequence[str], *, flags: Sequence[str] = ("--config", "--workdir")
+) -> list[tuple[str, str]]:
     """Reads `--config.key=value` and `--config.key value` from what the flag parser did not know.
+
+    Args:
+      arguments: what it left.
+      flags: the flags that it knows, for the message.
 
     Returns:
       Pairs of dotted key and value as typed, in order.
@@ -102,10 +63,9 @@ def take_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
     while rest:
         argument = rest.pop(0)
         if not argument.startswith(_PREFIX):
-            hint = difflib.get_close_matches(argument.split("=")[0], ["--config", "--workdir"], 1, 0.6)
-            advice = (
-                f"did you mean {hint[0]}?" if hint else "flags are --config, --workdir, --config.key=value"
-            )
+            hint = difflib.get_close_matches(argument.split("=")[0], flags, 1, 0.6)
+            known = ", ".join((*flags, "--config.key=value"))
+            advice = f"did you mean {hint[0]}?" if hint else f"flags are {known}"
             raise UserError(f"unknown argument {argument}; {advice}")
         key, equals, value = argument[len(_PREFIX) :].partition("=")
         if not equals:
@@ -224,5 +184,4 @@ def slug(prompt: str) -> str:
 
 def default_workdir(spec: str, prompt: str) -> Path:
     """Returns `runs/<config>[-variant]/<prompt>`, where a run goes when --workdir is left away."""
-    path, variant = split_spec(spec)
-    return Path("runs") / (path.stem + (f"-{variant}" if variant else "")) / slug(prompt)
+    return Path("runs") / spec_name(spec) / slug(prompt)

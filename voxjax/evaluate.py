@@ -24,27 +24,28 @@ from voxjax.run import CONFIG, Run, load_run, read_config
 from voxjax.scores import Scores
 
 
-def find_runs(pattern: str) -> tuple[list[Path], dict[str, str]]:
-    """The finished runs among the folders that match.
+def find_runs(patterns: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+    """The runs among the folders that match.
 
     Args:
-      pattern: a glob of workdirs.
+      patterns: globs of workdirs.
 
     Returns:
       (workdirs in sorted order, reason why each other folder is left out).
 
     Raises:
-      UserError: if no finished run matches.
+      UserError: if no run matches one of them.
     """
-    found, left_out = [], {}
-    for folder in sorted(Path(match) for match in glob.glob(pattern) if Path(match).is_dir()):
-        if not (folder / CONFIG).is_file():
-            left_out[str(folder)] = f"no {CONFIG}"
-        else:
-            found.append(folder)
-    if not found:
-        raise UserError(f"--runs={pattern}: no run there; name workdirs, such as 'runs/demo/*'")
-    return found, left_out
+    found: set[Path] = set()
+    left_out = {}
+    for pattern in patterns:
+        folders = {Path(match) for match in glob.glob(pattern) if Path(match).is_dir()}
+        runs = {folder for folder in folders if (folder / CONFIG).is_file()}
+        if not runs:
+            raise UserError(f"--runs={pattern}: no run there; name workdirs, such as 'runs/demo/*'")
+        found |= runs
+        left_out.update({str(folder): f"no {CONFIG}" for folder in sorted(folders - runs)})
+    return sorted(found), left_out
 
 
 def table_of(
@@ -97,11 +98,13 @@ def table_of(
     }
 
 
-def open_runs(pattern: str, prompts: Sequence[str], prompts_file: str) -> tuple[list[Run], dict[str, str]]:
+def open_runs(
+    patterns: Sequence[str], prompts: Sequence[str], prompts_file: str
+) -> tuple[list[Run], dict[str, str]]:
     """Open the finished runs; all prompts are checked before the first checkpoint is read.
 
     Args:
-      pattern: a glob of workdirs.
+      patterns: globs of workdirs.
       prompts: normalised captions.
       prompts_file: their file, for the message.
 
@@ -111,7 +114,7 @@ def open_runs(pattern: str, prompts: Sequence[str], prompts_file: str) -> tuple[
     Raises:
       UserError: no finished run, or a run whose prompt is not among the captions.
     """
-    folders, left_out = find_runs(pattern)
+    folders, left_out = find_runs(patterns)
     for folder in folders:
         prompt = normalise_prompt(read_config(folder).prompt)
         if prompt not in prompts:
@@ -129,7 +132,7 @@ def open_runs(pattern: str, prompts: Sequence[str], prompts_file: str) -> tuple[
             left_out[str(folder)] = f"not finished: step {run.step} of {run.config.steps}"
     if not runs:
         reasons = "; ".join(f"{folder}: {reason}" for folder, reason in left_out.items())
-        raise UserError(f"--runs={pattern}: no finished run ({reasons})")
+        raise UserError(f"--runs={' '.join(patterns)}: no finished run ({reasons})")
     return runs, left_out
 
 
@@ -143,7 +146,12 @@ def main(arguments: Sequence[str]) -> None:
       UserError: for anything that the user can put right.
     """
     parser = Parser(prog="python -m voxjax.evaluate", description="Judge finished runs with a CLIP.")
-    parser.add_argument("--runs", required=True, help="glob of workdirs, quoted: 'runs/demo/*'")
+    parser.add_argument(
+        "--runs",
+        required=True,
+        action="append",
+        help="glob of workdirs, quoted: 'runs/demo/*'; may be given again",
+    )
     parser.add_argument("--prompts", required=True, help="file of captions, one a line")
     parser.add_argument(
         "--clip", default="pocket-eval", help="the judge, not the guide (default: %(default)s)"

@@ -25,6 +25,7 @@ from voxjax.progressive import Plan, Stage, transition
 from voxjax.run import CHECKPOINTS, Run, open_run
 from voxjax.step import Inputs, make_step
 from voxjax.structs import TrainState
+from voxjax.timing import Timing
 from voxjax.training_views import choose_room
 
 
@@ -35,12 +36,16 @@ class Trainer:
       config: the config.
       workdir: the run's folder.
 
+    Attributes:
+      timing: the clock of this process, which `train` writes with each checkpoint.
+
     Raises:
       UserError: unknown field, or fewer devices than asked for.
     """
 
     def __init__(self, config: ConfigDict, workdir: str | Path):
         self._config, self._workdir = config, Path(workdir)
+        self.timing = Timing(workdir)
         try:
             self._devices = Devices(config.devices)
         except ValueError as error:
@@ -92,6 +97,8 @@ class Trainer:
         watch = SceneWatch(self._config.log.warn_after)
         try:
             inputs, state = self._devices.spread((self._inputs, state))
+            self.timing.enter("training")
+            self.timing.restart(start)
             for step in range(start, steps):
                 state, metrics = self._one_step(step, state, inputs)
                 self._report(step + 1, metrics, writer, bar, watch)
@@ -127,7 +134,7 @@ class Trainer:
         if self._programs is None or self._programs[0] != wanted:
             parts = assembly.make_parts(self._config, self._plan, stage, room, self._guides)
             step = make_step(parts, axis_name=self._devices.axis_name)
-            self._programs = (wanted, self._devices.compile(step))
+            self._programs = (wanted, self.timing.first_call(self._devices.compile(step)))
 
     def _report(
         self, done: int, metrics: Any, writer: ScalarWriter, bar: Progress, watch: SceneWatch
@@ -135,6 +142,7 @@ class Trainer:
         if not is_due(done, self._config.log.every, self._config.steps):
             return
         scalars = self._fetch(metrics)
+        self.timing.waited(done)
         self._stop_if_stuck(done, scalars)
         stage = self._plan.saved_stage(done)
         size = {f"grid/{axis}": float(n) for axis, n in zip("xyz", stage.shape, strict=True)}
@@ -151,11 +159,15 @@ class Trainer:
         show = preview is not None and is_due(done, config.output.preview_every) and done < config.steps
         if save or show:
             self._stop_if_stuck(done, self._fetch(metrics))
+            self.timing.waited(done)
             here = self._devices.gather(state)
             if save:
+                # First the clock: a kill in the save then loses no second that was spent.
+                self.timing.write(done)
                 self._checkpoints.save(here)
             if show and preview is not None:
                 preview(open_run(self._workdir, config, here))
+            self.timing.restart(done)
         return state
 
     def _fetch(self, metrics: Any) -> dict[str, float]:

@@ -171,6 +171,18 @@ def markdown(title: str, table: dict[str, Any], sums: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read_table(path: str) -> dict[str, Any]:
+    """Returns what `voxjax.evaluate` wrote.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"--table={path}: cannot read it ({error})") from error
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command.
 
@@ -185,10 +197,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", required=True, help="folder for the report")
     parser.add_argument("--title", default="What the pocket CLIP makes", help="heading of the report")
     flags = parser.parse_args(arguments)
-    try:
-        table = json.loads(Path(flags.table).read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"--table={flags.table}: cannot read it ({error})") from error
+    table = read_table(flags.table)
     examined = [examine(row) for row in table["runs"]]
     rows, pictures = [figures for figures, _ in examined], [picture for _, picture in examined]
     sums = totals(rows)

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from voxjax.checkpoint import Checkpoints, to_state
-from voxjax.config import from_json
+from voxjax.config import differences, from_json
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
 from voxjax.progressive import Plan, Stage
@@ -90,3 +90,26 @@ def load_run(workdir: str | Path) -> Run:
     if tree is None:
         raise UserError(f"{workdir}: no complete checkpoint yet; let the run get to its first one")
     return open_run(workdir, config, to_state(tree, opt_state=None))
+
+
+def refuse_other(workdir: Path, config: ConfigDict) -> None:
+    """Looks whether `workdir` is free for this config, and changes nothing.
+
+    Raises:
+      UserError: it holds a run of another config, or something that is no run, or cannot hold one.
+    """
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
+    # orbax takes its own path for a glob: what it saves there cannot be read.
+    if "[" in str(workdir.absolute()):
+        raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")
+    if (workdir / CONFIG).exists():
+        changed = differences(read_config(workdir), config)
+        if changed:
+            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise UserError(
+                f"{workdir} holds a run of another config ({'; '.join(changed[:3])}{more}); "
+                "give another --workdir, or delete that folder"
+            )
+    elif (workdir / CHECKPOINTS).exists():
+        raise UserError(f"{workdir} holds checkpoints without a {CONFIG}; give another --workdir")

@@ -12,7 +12,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from voxjax.command import Parser, run_command
-from voxjax.config import default_workdir, differences, load, take_overrides, to_json
+from voxjax.config import default_workdir, load, take_overrides, to_json
 from voxjax.errors import UserError
 from voxjax.files import write_text
 
@@ -33,31 +33,11 @@ def main(arguments: Sequence[str]) -> None:
     flags, rest = parser.parse_known_args(arguments)
     config = load(flags.config, take_overrides(rest))
     workdir = Path(flags.workdir or default_workdir(flags.config, config.prompt))
+    from voxjax.run import refuse_other
+
     refuse_other(workdir, config)
     use_cache(config.cache_dir)
     train(config, workdir)
-
-
-def refuse_other(workdir: Path, config: ConfigDict) -> None:
-    """Looks whether `workdir` is free for this config, and changes nothing.
-
-    Raises:
-      UserError: it holds a run of another config, or something that is no run.
-    """
-    from voxjax.run import CHECKPOINTS, CONFIG, read_config
-
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
-    if (workdir / CONFIG).exists():
-        changed = differences(read_config(workdir), config)
-        if changed:
-            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise UserError(
-                f"{workdir} holds a run of another config ({'; '.join(changed[:3])}{more}); "
-                "give another --workdir, or delete that folder"
-            )
-    elif (workdir / CHECKPOINTS).exists():
-        raise UserError(f"{workdir} holds checkpoints without a {CONFIG}; give another --workdir")
 
 
 @contextmanager
@@ -67,7 +47,7 @@ def claim(workdir: Path, config: ConfigDict) -> Iterator[None]:
     Raises:
       UserError: it cannot be written, or another process trains in it.
     """
-    from voxjax.run import CONFIG
+    from voxjax.run import CONFIG, refuse_other
 
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -120,7 +100,8 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
     from voxjax.views import picture_options, view_of
 
     def preview(run: Run) -> None:
-        outputs.write_preview(workdir / outputs.PREVIEW, view_of(run), options=picture_options(config))
+        with trainer.timing.phase("picture"):
+            outputs.write_preview(workdir / outputs.PREVIEW, view_of(run), options=picture_options(config))
 
     loop.show_warnings()
     trainer = loop.Trainer(config, workdir)
@@ -140,8 +121,10 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
             print(f"{workdir}: going on from step {int(state.step)} of {config.steps}", file=sys.stderr)
         if int(state.step) < config.steps:
             state = trainer.train(state, preview=preview)
-        run = open_run(workdir, config, state)
-        pictures = outputs.write_pictures(workdir, view_of(run), options=picture_options(config))
+        with trainer.timing.phase("picture"):
+            run = open_run(workdir, config, state)
+            pictures = outputs.write_pictures(workdir, view_of(run), options=picture_options(config))
+        trainer.timing.write(config.steps)
     for path in pictures:
         print(path)
     return pictures

@@ -1,0 +1,63 @@
+"""The fields side by side on the same prompts: `make gallery`.
+
+Makes every prompt with every variant of `configs/demo.py`, has `pocket-eval` judge the results, and writes
+one contact sheet and a table for each field. Runs that are finished are reused, so a second call goes on
+where the first was stopped. Several runs go side by side, one thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from launch.processes import Job, call, read_lines, run_name, train_all
+
+PROMPTS = Path("launch/pocket_prompts.txt")
+CAPTIONS = Path("launch/pocket_captions.txt")
+
+
+def one_per_shape(prompts: list[str]) -> list[str]:
+    """The first prompt of each shape, which is a prompt's last word."""
+    first: dict[str, str] = {}
+    for prompt in prompts:
+        first.setdefault(prompt.split()[-1], prompt)
+    return list(first.values())
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prompts", type=Path, help=f"file, one a line; default: one per shape of {PROMPTS}")
+    parser.add_argument("--variants", nargs="+", default=["vox_exp", "vox_imp", "dream_fields"])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--runs", type=Path, default=Path("runs/gallery"))
+    parser.add_argument("--out", type=Path, default=Path("docs/gallery"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    args, overrides = parser.parse_known_args()
+    prompts = read_lines(args.prompts) if args.prompts else one_per_shape(read_lines(PROMPTS))
+    jobs = {
+        variant: [
+            Job(args.runs / variant / run_name(p, seed), f"configs/demo.py:{variant}", p, seed, overrides)
+            for seed in range(args.seeds)
+            for p in prompts
+        ]
+        for variant in args.variants
+    }
+    train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
+    tables = {variant: args.runs / f"{variant}.json" for variant in args.variants}
+    for variant, table in tables.items():
+        runs = [f"--runs={job.workdir}" for job in jobs[variant]]
+        call("voxjax.evaluate", *runs, f"--prompts={CAPTIONS}", "--clip=pocket-eval", f"--out={table}")
+    call(
+        "voxjax.gallery",
+        *(f"--table={variant}={table}" for variant, table in tables.items()),
+        f"--out={args.out}",
+        "--title=What each field makes with the small CLIP",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Commands of voxjax as processes: one, or many training runs side by side."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def call(module: str, *arguments: str, quiet: bool = False, threads: int | None = None) -> None:
+    """Runs `python -m module`, and stops everything if it fails.
+
+    Args:
+      module: a command of voxjax.
+      arguments: its arguments.
+      quiet: what it says is shown only if it fails.
+      threads: how many it may use on CPU; None for its own choice.
+
+    Raises:
+      SystemExit: it failed.
+    """
+    environment = dict(os.environ)
+    if threads:
+        flags = f"--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads={threads}"
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {flags}".strip()
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=quiet, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{(done.stderr or '')[-2000:]}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One object to train.
+
+    Attributes:
+      workdir: its folder.
+      config: config file and variant.
+      prompt: what it is.
+      seed: of the run.
+      more: further arguments of `voxjax.train`.
+    """
+
+    workdir: Path
+    config: str
+    prompt: str
+    seed: int
+    more: Sequence[str] = ()
+
+
+def train(job: Job) -> None:
+    """Trains one object of which stills are wanted, or finds it finished; one thread."""
+    call(
+        "voxjax.train",
+        f"--config={job.config}",
+        f"--workdir={job.workdir}",
+        f"--config.prompt={job.prompt}",
+        f"--config.seed={job.seed}",
+        "--config.output.preview_every=0",
+        "--config.output.turntable_frames=2",
+        "--config.output.turntable_width_px=64",
+        *job.more,
+        quiet=True,
+        threads=1,
+    )
+    print(job.workdir, flush=True)
+
+
+def train_all(jobs: Sequence[Job], *, side_by_side: int) -> None:
+    """Trains all objects, some at a time.
+
+    Raises:
+      SystemExit: a run failed; those not yet begun are left away.
+    """
+    with concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
+        for done in [pool.submit(train, job) for job in jobs]:
+            try:
+                done.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def read_lines(path: Path) -> list[str]:
+    """Returns the lines of a text file that hold something."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def run_name(prompt: str, seed: int) -> str:
+    """Returns the folder name of a run."""
+    return f"{prompt.replace(' ', '-')}-{seed}"
