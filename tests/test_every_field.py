@@ -1,5 +1,6 @@
 """Every field through the same loop: it trains, resumes bit for bit, and makes all pictures."""
 
+import dataclasses
 import json
 import shutil
 
@@ -14,10 +15,11 @@ from voxjax.factory import make_plan
 from voxjax.loop import Trainer
 from voxjax.outputs import EVALUATION, PREVIEW, TURNTABLE, TURNTABLE_DEPTH, write_pictures
 from voxjax.run import CHECKPOINTS, CONFIG, load_run
+from voxjax.train import use_cache
 from voxjax.training_views import choose_room
 from voxjax.views import picture_options, view_of
 
-STEPS = 6
+STEPS = 4
 KINDS = {
     "vox_imp": {
         "field.name": "vox_imp",
@@ -25,9 +27,12 @@ KINDS = {
         "vox_imp.n_frequencies": 2,
         "vox_imp.slab": 300,
         "field.box": "frustum",
-        # Half of the vertices are below this: the first test empties buckets.
-        "progressive.occupancy_threshold": 0.012,
-        "loss.kl": 0.0,
+        # A part of the vertices is below this, so that the test of occupancy empties buckets.
+        "progressive.occupancy_threshold": 0.002,
+        "progressive.occupancy_every": 1.0,
+        "progressive.occupancy_offset": 0.5,
+        "progressive.boundaries": (0.75,),
+        "optimiser.rate_network": 1e-3,
     },
     "dream_fields": {
         "field.name": "dream_fields",
@@ -50,13 +55,18 @@ def train(config, workdir):
     trainer = Trainer(config, workdir)
     state = trainer.restore()
     start = int(state.step)
+    if start == 0 and config.field.name == "vox_imp":
+        # Large weights make a scene with structure without training.
+        networks = {name: jax.tree.map(lambda x: 3 * x, state.params[name]) for name in ("density", "colour")}
+        state = dataclasses.replace(state, params={**state.params, **networks})
     trainer.load_guides()
     return trainer.train(state), start
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))
-def finished(request, tiny_clip, tmp_path_factory):
+def finished(request, tiny_clip, compile_cache, tmp_path_factory):
     """(kind, config, workdir of a whole run with all its checkpoints)."""
+    use_cache(str(compile_cache))
     pairs = dict(overrides(tiny_clip, checkpoint__keep=STEPS)) | {
         k: str(v) for k, v in KINDS[request.param].items()
     }
@@ -74,7 +84,7 @@ def stored(workdir, step):
 
 def test_a_resumed_run_ends_bit_for_bit_as_a_whole_one(finished, tmp_path):
     kind, config, workdir = finished
-    for step in (1, 3):  # before a test of occupancy, and before a rescaling
+    for step in (1, 3):  # before the test of occupancy, and before the rescaling
         other = tmp_path / str(step)
         shutil.copytree(workdir / CHECKPOINTS / str(step), other / CHECKPOINTS / str(step))
         end, start = train(config, other)
@@ -98,10 +108,11 @@ def test_training_moves_what_it_should(finished):
         np.testing.assert_array_equal(first.tracked["basis"], last.tracked["basis"])
         return
     plan = make_plan(config)
-    rooms = [
-        choose_room(config, plan, plan.saved_stage(s), stored(workdir, s).tracked) for s in (1, 3, STEPS)
-    ]
-    assert len({(plan.saved_stage(s).shape) for s in (1, 3, STEPS)}) == 2, "there is a rescaling"
+    steps = (1, 3, STEPS)  # at the start, behind the test of occupancy, behind the rescaling
+    stages = [plan.saved_stage(step) for step in steps]
+    tracked = [stored(workdir, step).tracked for step in steps]
+    rooms = [choose_room(config, plan, *each) for each in zip(stages, tracked, strict=True)]
+    assert stages[0] == stages[1] != stages[2], "there is a rescaling"
     assert rooms[0].all_on and not rooms[1].all_on
     assert rooms[1].vertices < rooms[0].vertices, "the test of occupancy empties a bucket"
 
@@ -119,7 +130,7 @@ def test_the_log_tells_what_the_field_has(finished):
     else:
         assert "gradient/network" in lines[0] and not {"loss/kl", "loss/tv", "grid/x"} & set(lines[0])
         rates = [line["learning_rate"] for line in lines]
-        assert rates[0] < rates[1] < rates[2]
+        assert rates[0] < rates[1]
 
 
 def test_all_pictures_are_made(finished, tmp_path):

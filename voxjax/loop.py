@@ -127,7 +127,9 @@ class Trainer:
 
     def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
         field = make_stage_field(self._config, self._plan, stage)
-        return field.apply({"params": params, "tracked": tracked}, method="bake")
+        return jax.jit(lambda variables: field.apply(variables, method="bake"))(
+            {"params": params, "tracked": tracked}
+        )
 
     def _prepare(self, step: int, state: TrainState) -> None:
         """Makes the compiled step fit the grid, its occupancy and the guiding models, unless it does already."""
