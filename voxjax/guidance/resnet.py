@@ -75,8 +75,8 @@ def _halve(x: Array) -> Array:
 class _Stem(nn.Module):
     """Images [n, s, s, 3] -> [n, s / 4, s / 4, w], float32 whatever the rest computes in.
 
-    It is a thousandth of the parameters, and all that follows sees through it: rounded to bfloat16 it makes
-    half the error of the whole tower's gradient.
+    It is a thousandth of the parameters, and all that follows sees through it: rounded to bfloat16 it would
+    make a third of the squared error of the tower's gradient.
     """
 
     width: int
