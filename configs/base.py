@@ -114,7 +114,7 @@ def _augment() -> ConfigDict:
 
 def _clip() -> ConfigDict:
     c = ConfigDict()
-    c.model = "ViT-B/16"  # short name, hub name, folder in transformers layout, or "pocket" (paper: several)
+    c.model = "ViT-B/16"  # short name, hub name, folder of a checkpoint, or "pocket" (paper: several)
     c.dtype = "auto"  # compute type: "auto" = bfloat16 on GPU and float32 on CPU, or either name (ours)
     c.objective = "cosine"  # "cosine" (paper) or "contrastive": softmax against `negatives` (ours)
     c.negatives = ()  # captions that the images must not match, for the contrastive objective (ours)
