@@ -158,7 +158,9 @@ def _clip() -> ConfigDict:
     c.scale = 30.0  # factor on the cosines inside the contrastive softmax (ours)
     # More CLIPs, each "name weight" or "name weight start end" (ours); "('RN50 0.3', 'ViT-L/14 0.5 0.33 1')".
     c.more = ()
-    c.micro_batch = 0  # images that a CLIP sees at a time; 0 = as many as the device's free memory holds (ours)
+    c.micro_batch = (
+        0  # images that a CLIP sees at a time; 0 = as many as the device's free memory holds (ours)
+    )
     c.remat = False  # keep only the layers' inputs for the backward pass: slower, less memory (ours)
     return c
 
@@ -179,7 +181,7 @@ def _prompts() -> ConfigDict:
     p = ConfigDict()
     p.weight = 1.0  # of `prompt` itself (ours)
     p.extra = ()  # more prompts, each "text:weight"; a negative weight pushes away (ours)
-    p.templates = ()  # such as ("a photo of {}", "a render of {}"): averaged as embeddings; () = as typed (ours)
+    p.templates = ()  # such as ("a photo of {}", "a toy {}"): averaged as embeddings; () = as typed (ours)
     p.view_dependent = False  # add "front view", "side view", "back view", "overhead view" by camera (ours)
     p.image = ""  # path of a picture to be like; "" = none (ours)
     p.image_weight = 1.0  # of that picture (ours)

@@ -1,4 +1,4 @@
-"""The explicit voxel grid (Vox_Exp) at three sizes and under two CLIPs: `configs/vox_exp.py:paper`, `:ensemble`, `:mid`, `:low`."""
+"""The explicit voxel grid (Vox_Exp): `configs/vox_exp.py:paper`, `:ensemble` (two CLIPs), `:mid`, `:low`."""
 
 from ml_collections import ConfigDict
 
@@ -10,8 +10,8 @@ def get_config(variant: str = "paper") -> ConfigDict:
 
     Args:
       variant: "paper" (140^3 voxels, 224 px, 15k steps, 64 images), "ensemble" (the same with two CLIPs, the
-        larger one from a third of the steps on), "mid" (the paper's 168 px runs of 10k steps) or "low" (as mid
-        on 100^3 voxels with the smaller CLIP and half the images: fits 8 GB).
+        larger one from a third of the steps on), "mid" (the paper's 168 px runs of 10k steps) or "low" (as
+        mid on 100^3 voxels with half the images: fits 8 GB).
 
     Raises:
       ValueError: unknown variant.
@@ -20,7 +20,9 @@ def get_config(variant: str = "paper") -> ConfigDict:
     if variant == "paper":
         return c
     if variant not in ("ensemble", "mid", "low"):
-        raise ValueError(f"unknown variant {variant!r} of configs/vox_exp.py; it has paper, ensemble, mid, low")
+        raise ValueError(
+            f"unknown variant {variant!r} of configs/vox_exp.py; it has paper, ensemble, mid, low"
+        )
     c.clip.model = "ViT-B/32"  # (paper)
     if variant == "ensemble":
         c.clip2.model = "ViT-L/14"  # (paper)

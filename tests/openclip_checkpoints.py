@@ -105,7 +105,7 @@ def pack(tensors, *, vit):
 def resnet_tensors(raw, seed=0):
     """`visual.*` of a ResNet: sizes at which signals neither die nor blow up, no statistic trivial.
 
-    Every channel is mostly on or mostly off, as the norms' biases lie two standard deviations from 0. Where
+    Every channel is mostly on or mostly off, as the norms' biases lie four standard deviations from 0. Where
     many ReLUs stand near their corner, rounding alone turns some of them over, and the gradient with them.
     """
     rng = np.random.default_rng(seed)
@@ -116,11 +116,14 @@ def resnet_tensors(raw, seed=0):
     def normal(*shape, sd=1.0, mean=0.0):
         return mean + np.float32(sd) * rng.standard_normal(shape, np.float32)
 
-    def convolution(name, norm, channels_in, channels, size, scale=1.0):
+    def sides(channels):
+        return rng.choice(np.float32([-4, 4]), channels)
+
+    def convolution(name, norm, channels_in, channels, size, scale=1.0, side=None):
         fan_in = channels_in * size * size
         tensors[f"visual.{name}.weight"] = normal(channels, channels_in, size, size, sd=(2 / fan_in) ** 0.5)
         tensors[f"visual.{norm}.weight"] = scale * normal(channels, sd=0.2, mean=1.0)
-        side = rng.choice(np.float32([-2, 2]), channels)
+        side = sides(channels) if side is None else side
         tensors[f"visual.{norm}.bias"] = scale * (side + normal(channels, sd=0.2))
         tensors[f"visual.{norm}.running_mean"] = normal(channels, sd=0.2)
         tensors[f"visual.{norm}.running_var"] = rng.uniform(0.6, 1.6, channels).astype(np.float32)
@@ -132,13 +135,17 @@ def resnet_tensors(raw, seed=0):
     channels = width
     for stage, blocks in enumerate(vision["layers"]):
         inner = width << stage
+        # Of all blocks, as they add up: sides that differ would meet at 0.
+        side = sides(4 * inner)
         for i in range(blocks):
             block = f"layer{stage + 1}.{i}"
             convolution(f"{block}.conv1", f"{block}.bn1", channels, inner, 1)
             convolution(f"{block}.conv2", f"{block}.bn2", inner, inner, 3)
-            convolution(f"{block}.conv3", f"{block}.bn3", inner, 4 * inner, 1, scale=0.2)
+            convolution(f"{block}.conv3", f"{block}.bn3", inner, 4 * inner, 1, scale=0.2, side=side)
             if i == 0:
-                convolution(f"{block}.downsample.0", f"{block}.downsample.1", channels, 4 * inner, 1)
+                convolution(
+                    f"{block}.downsample.0", f"{block}.downsample.1", channels, 4 * inner, 1, side=side
+                )
             channels = 4 * inner
     for part, size in (("q", channels), ("k", channels), ("v", channels), ("c", d)):
         tensors[f"visual.attnpool.{part}_proj.weight"] = normal(size, channels, sd=channels**-0.5)

@@ -56,7 +56,7 @@ def test_fractions_give_the_papers_steps():
     assert [steps(f) for f in c.loss.kl_window] == [0, 8000]
     assert [steps(f) for f in c.loss.tv_window] == [5000, 13000]
     assert steps(c.loss.opacity_anneal) == 500
-    assert steps(c.clip.second_start) == 5000
+    assert steps(c.clip2.start) == 5000
     assert steps(c.progressive.occupancy_every) == 1000
     assert steps(c.progressive.occupancy_offset) == 500
     assert steps(c.optimiser.tenfold_decay) == 20000

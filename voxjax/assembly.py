@@ -22,6 +22,7 @@ from voxjax.step import Metrics, Parts
 from voxjax.structs import Array, TrainState, VoxelGrid
 from voxjax.training_views import Room, first_occupancy, make_render
 
+
 def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
     """Returns the optimiser's numbers with the decay in steps."""
     o = config.optimiser
@@ -39,9 +40,7 @@ def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
     )
 
 
-def make_weights(
-    config: ConfigDict, specs: tuple[GuideSpec, ...], *, on_grid: bool
-) -> dict[str, Schedule]:
+def make_weights(config: ConfigDict, specs: tuple[GuideSpec, ...], *, on_grid: bool) -> dict[str, Schedule]:
     """Returns the weight of each term over the steps, windows included.
 
     Args:

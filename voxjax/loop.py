@@ -16,9 +16,10 @@ from ml_collections import ConfigDict
 
 from voxjax import assembly
 from voxjax.checkpoint import Checkpoints, to_state
+from voxjax.ensemble import active_at, changes, guide_specs
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
-from voxjax.guides import active_at, changes, guide_specs, load_guides
+from voxjax.guides import load_guides
 from voxjax.metrics import Progress, ScalarWriter, SceneWatch, is_due
 from voxjax.optimiser import make_optimiser
 from voxjax.parallel import Devices
@@ -132,7 +133,7 @@ class Trainer:
         )
 
     def _prepare(self, step: int, state: TrainState) -> None:
-        """Makes the compiled step fit the grid, its occupancy and the guiding models, unless it does already."""
+        """Makes the compiled step fit grid, occupancy and guiding models, unless it does already."""
         stage, active = self._plan.stage_at(step), active_at(self._specs, step)
         room = choose_room(self._config, self._plan, stage, state.tracked)
         wanted = (stage, room, active)

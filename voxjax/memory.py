@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from voxjax.guidance import Guidance
 
 SHARE = 0.5
-"""Of the free memory that a CLIP's activations may fill; the rest is for the field, its rays and its moments."""
+"""Of the free memory that a CLIP's activations may fill; the rest is for the field and its rays."""
 
 
 def free_bytes() -> int | None:
@@ -31,18 +31,14 @@ def bytes_per_image(guidance: Guidance) -> int:
     def kept(n: int) -> int:
         images = jax.ShapeDtypeStruct((n, guidance.image_size, guidance.image_size, 3), jnp.float32)
         params = jax.eval_shape(lambda tree: tree, guidance.params)
-        stored = jax.eval_shape(
-            lambda p, x: jax.vjp(lambda y: guidance.encode(p, y), x)[1], params, images
-        )
+        stored = jax.eval_shape(lambda p, x: jax.vjp(lambda y: guidance.encode(p, y), x)[1], params, images)
         return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(stored))
 
     # Parameters are kept too, once for all images: the difference leaves them out.
     return kept(2) - kept(1)
 
 
-def choose_micro_batch(
-    guidance: Guidance, n_images: int, *, wanted: int = 0, free: int | None = None
-) -> int:
+def choose_micro_batch(guidance: Guidance, n_images: int, *, wanted: int = 0, free: int | None = None) -> int:
     """Images that a model shall see at a time.
 
     Args:

@@ -1,9 +1,9 @@
 """What the images are to be like: one target direction of the embedding space per kind of view.
 
-Notation. b: kinds of view, 1, or 4 where the prompt depends on the view (see `VIEWS`); j: weighted parts (the
-prompt, further prompts, a picture); e_j: unit embedding of a part. The loss is minus the sum of weight_j times
-the mean cosine to e_j, which is linear in the image's embedding: one target, sum_j weight_j e_j, stands for
-all parts. It has unit length only where there is one part of weight 1.
+Notation. b: kinds of view, 1, or 4 where the prompt depends on the view (see `VIEWS`); j: weighted parts
+(the prompt, further prompts, a picture); e_j: unit embedding of a part. The loss is minus the sum of weight_j
+times the mean cosine to e_j, which is linear in the image's embedding: one target, sum_j weight_j e_j, stands
+for all parts. It has unit length only where there is one part of weight 1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from voxjax.structs import Array
 
@@ -29,8 +30,8 @@ class PromptPlan:
 
     Attributes:
       texts: all texts, each once.
-      targets: per kind of view the weighted parts, each as (weight, indices into `texts`): the embeddings of a
-        part's texts are averaged, and the mean is scaled to unit length.
+      targets: per kind of view the weighted parts, each as (weight, indices into `texts`): the embeddings of
+        a part's texts are averaged, and the mean is scaled to unit length.
     """
 
     texts: tuple[str, ...]
@@ -79,7 +80,7 @@ def split_weight(part: str) -> tuple[float, str]:
         return 1.0, part
 
 
-def make_targets(plan: PromptPlan, embeddings: Array, *, picture: Array | None = None) -> Array:
+def make_targets(plan: PromptPlan, embeddings: Array, *, picture: ArrayLike | None = None) -> Array:
     """The targets of one model.
 
     Args:

@@ -142,7 +142,7 @@ def _halve(whole: int, need: int) -> int:
 def make_render(
     config: ConfigDict, field: Any, stage: Stage, room: Room
 ) -> Callable[[Array, Any], tuple[Rendering, Array]]:
-    """Returns `(key, scene) -> (Rendering [v, height, width], kind of view [v])` from freshly drawn cameras."""
+    """Returns `(key, scene) -> (Rendering [v, height, width], kind of view [v])`, cameras drawn afresh."""
     c = config.cameras
     near, far = cameras.near_far(c.radius)
     focal = cameras.focal_px(c.width_px, multiplier=c.focal_multiplier)

@@ -180,10 +180,12 @@ def _check_pairs(config: ConfigDict) -> None:
             "--config.clip.negatives=(): the contrastive objective needs captions; give a tuple of texts, "
             "or set --config.clip.objective=cosine"
         )
-    if config.clip.objective == "contrastive" and (config.prompts.extra or config.prompts.image):
+    if config.clip.objective == "contrastive" and (
+        config.prompts.extra or config.prompts.image or config.prompts.view_dependent
+    ):
         raise UserError(
-            "--config.clip.objective=contrastive: takes `prompt` alone; leave prompts.extra and prompts.image "
-            "empty, or set --config.clip.objective=cosine"
+            "--config.clip.objective=contrastive: takes `prompt` alone; leave out prompts.extra, image and "
+            "view_dependent, or set --config.clip.objective=cosine"
         )
     coarsest = config.field.side / 2 ** (len(config.progressive.boundaries) / 3)
     if coarsest < 4:

@@ -21,6 +21,7 @@ def load_guidance(
     prompts: str | Sequence[str] = (),
     dtype: Any = None,
     path: str | Path | None = None,
+    remat: bool = False,
 ) -> tuple[Guidance, Array]:
     """Loads a CLIP by name, encodes the prompts with it, and drops its text tower.
 
@@ -31,6 +32,8 @@ def load_guidance(
       dtype: compute type of the image tower, `"bfloat16"` or `"float32"`; None chooses bfloat16 on an
         accelerator and float32 on CPU.
       path: folder to read in place of what the name would lead to.
+      remat: keep only the layers' inputs for derivatives, which costs a third more time and saves most of the
+        memory.
 
     Returns:
       The guidance, and the prompts' unit embeddings [p, d] float32.
@@ -46,4 +49,4 @@ def load_guidance(
     # transformers takes seconds to import: not before a model is really wanted.
     from voxjax.guidance import loading
 
-    return loading.load(name, folder, prompts=prompts, dtype=jnp.dtype(dtype))
+    return loading.load(name, folder, prompts=prompts, dtype=jnp.dtype(dtype), remat=remat)

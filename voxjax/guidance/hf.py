@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from transformers.modeling_flax_utils import ACT2FN
 from transformers.models.clip.configuration_clip import CLIPConfig
-from transformers.models.clip.modeling_flax_clip import FlaxCLIPEncoder, FlaxCLIPTextTransformer
+from transformers.models.clip.modeling_flax_clip import FlaxCLIPEncoderLayer, FlaxCLIPTextTransformer
 
 from voxjax.errors import UserError
 from voxjax.guidance import convert, names
@@ -66,9 +66,37 @@ class _VisionEmbeddings(nn.Module):
         return embedded + position
 
 
+class _Layers(nn.Module):
+    """The layers one after another; with `remat` only what goes into each is kept for the backward pass."""
+
+    config: Any
+    dtype: Any
+    remat: bool
+
+    @nn.compact
+    def __call__(self, hidden: Array) -> Array:
+        """[n, tokens, w] -> the same."""
+        layer = nn.remat(FlaxCLIPEncoderLayer) if self.remat else FlaxCLIPEncoderLayer
+        for i in range(self.config.num_hidden_layers):
+            hidden = layer(self.config, dtype=self.dtype, name=str(i))(hidden, None)[0]
+        return hidden
+
+
+class _Encoder(nn.Module):
+    config: Any
+    dtype: Any
+    remat: bool
+
+    @nn.compact
+    def __call__(self, hidden: Array) -> Array:
+        """As `_Layers`; a module of its own because the checkpoints nest their names so."""
+        return _Layers(self.config, self.dtype, self.remat, name="layers")(hidden)
+
+
 class _VisionTransformer(nn.Module):
     config: Any
     dtype: Any
+    remat: bool
 
     @nn.compact
     def __call__(self, images: Array) -> tuple[Array, Array]:
@@ -76,23 +104,25 @@ class _VisionTransformer(nn.Module):
         norm = {"epsilon": self.config.layer_norm_eps, "dtype": self.dtype}
         hidden = _VisionEmbeddings(self.config, self.dtype, name="embeddings")(images)
         hidden = nn.LayerNorm(**norm, name="pre_layrnorm")(hidden)  # the name is spelt so in the checkpoints
-        hidden = FlaxCLIPEncoder(self.config, dtype=self.dtype, name="encoder")(hidden, return_dict=False)[0]
+        hidden = _Encoder(self.config, self.dtype, self.remat, name="encoder")(hidden)
         return nn.LayerNorm(**norm, name="post_layernorm")(hidden[:, 0]), hidden[:, 1:]
 
 
 class ImageTower(nn.Module):
     """Normalised images [n, s, s, c] -> features [n, d], not of unit length, and patches [n, k * k, w].
 
-    The patches are those behind the last layer; guidance has no use for them, training a model does.
+    The patches are those behind the last layer; guidance has no use for them, training a model does. With
+    `remat`, derivatives keep the layers' inputs and compute the rest again.
     """
 
     config: Any
     dtype: Any
+    remat: bool = False
 
     @nn.compact
     def __call__(self, images: Array) -> tuple[Array, Array]:
         """See the class."""
-        tower = _VisionTransformer(self.config.vision_config, self.dtype, name="vision_model")
+        tower = _VisionTransformer(self.config.vision_config, self.dtype, self.remat, name="vision_model")
         features, patches = tower(images)
         d = self.config.projection_dim
         return nn.Dense(d, use_bias=False, dtype=self.dtype, name="visual_projection")(features), patches

@@ -24,7 +24,9 @@ from voxjax.guidance.base import Array, Checkpoint, Guidance, Key
 _PROMPTS_AT_ONCE = 64
 
 
-def load(name: str, folder: Path, *, prompts: Sequence[str], dtype: Any) -> tuple[Guidance, Array]:
+def load(
+    name: str, folder: Path, *, prompts: Sequence[str], dtype: Any, remat: bool = False
+) -> tuple[Guidance, Array]:
     """Loads a CLIP, encodes the prompts, and keeps the image tower.
 
     Args:
@@ -32,6 +34,7 @@ def load(name: str, folder: Path, *, prompts: Sequence[str], dtype: Any) -> tupl
       folder: complete, in either layout (see `names.py`).
       prompts: p texts, encoded in float32.
       dtype: compute type of the image tower, in which its matrices are stored too.
+      remat: keep only the layers' inputs for derivatives.
 
     Returns:
       The guidance, and the prompts' unit embeddings [p, d] float32.
@@ -56,9 +59,10 @@ def load(name: str, folder: Path, *, prompts: Sequence[str], dtype: Any) -> tupl
         {key: np.asarray(flat[key], np.float32) for key in text_shapes}
     )
     text = _encode_text(checkpoint.text_tower, text_params, ids, ends, checkpoint.embedding_size)
-    image_params = {key: jnp.asarray(flat[key], _stored_type(key, dtype)) for key in image_shapes}
+    image_params = {key: jnp.asarray(flat[key], stored_type(key, dtype)) for key in image_shapes}
     params = traverse_util.unflatten_dict(image_params)
-    return Guidance(params, name, size, checkpoint.embedding_size, _make_encode(checkpoint)), text
+    encode = make_encode(checkpoint, remat=remat)
+    return Guidance(params, name, size, checkpoint.embedding_size, encode), text
 
 
 def describe(folder: Path, dtype: Any) -> Checkpoint:
@@ -71,15 +75,17 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
     return layout.describe(folder, dtype)
 
 
-def _stored_type(key: Key, dtype: Any) -> Any:
+def stored_type(key: Key, dtype: Any) -> Any:
+    """The type that a parameter is stored in when the tower computes in `dtype`."""
     # Norms, the embeddings in front of the first one and the stem of a ResNet are small, and float32 there
     # is what keeps a bfloat16 tower close to the float32 one.
     small = len(key) < 2 or key[-1] not in ("kernel", "bias") or "norm" in key[-2] or key[0] == "stem"
     return jnp.float32 if small else dtype
 
 
-def _make_encode(checkpoint: Checkpoint) -> Callable[[Any, Array], Array]:
-    tower, size = checkpoint.image_tower, checkpoint.image_size
+def make_encode(checkpoint: Checkpoint, *, remat: bool = False) -> Callable[[Any, Array], Array]:
+    """The `encode` of a Guidance; with `remat` its derivative trades time for memory."""
+    tower, size = checkpoint.image_tower.clone(remat=remat), checkpoint.image_size
     mean, sd = jnp.array(checkpoint.mean), jnp.array(checkpoint.sd)
 
     def encode(params: Any, images: Array) -> Array:

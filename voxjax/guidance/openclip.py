@@ -89,7 +89,7 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
         vision = model["vision_cfg"]
         _refuse_unknown_settings(model, source)
         config = hf.make_config(_clip_config(model), source=str(source))
-        tower = hf.ImageTower(config, dtype)
+        tower: Any = hf.ImageTower(config, dtype)
         if isinstance(vision["layers"], list):
             tower = _resnet_tower(model, dtype, source)
         return Checkpoint(
