@@ -156,8 +156,7 @@ def _clip() -> ConfigDict:
     c.objective = "cosine"  # "cosine" (paper) or "contrastive": softmax against `negatives` (ours)
     c.negatives = ()  # captions that the images must not match, for the contrastive objective (ours)
     c.scale = 30.0  # factor on the cosines inside the contrastive softmax (ours)
-    # More CLIPs, each "name weight" or "name weight start end" (ours); "('RN50 0.3', 'ViT-L/14 0.5 0.33 1')".
-    c.more = ()
+    c.more = ()  # more CLIPs: "name weight" or "name weight start end" each, ("RN50 0.3 0 0.5",) (ours)
     c.micro_batch = (
         0  # images that a CLIP sees at a time; 0 = as many as the device's free memory holds (ours)
     )

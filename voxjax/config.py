@@ -137,8 +137,8 @@ def _convert(text: str, old: Any) -> Any:
         items = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         # One text needs no brackets where a tuple of texts is wanted.
-        texts = not old or isinstance(old[0], str)
-        return (text,) if isinstance(old, tuple) and texts and text and text[0] not in "([" else None
+        texts = isinstance(old, tuple) and (not old or isinstance(old[0], str))
+        return (text,) if texts and text and text[0] not in "([" else None
     if not isinstance(items, (tuple, list)):
         return None
     if all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items):

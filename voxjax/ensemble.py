@@ -75,7 +75,7 @@ def _read_entry(text: str) -> tuple[str, str, float, float, float]:
     while len(words) > 1 and len(numbers) < 3 and _number(words[-1]) is not None:
         numbers.insert(0, float(words.pop()))
     model, (weight, start, end) = " ".join(words), (*numbers, *(1.0, 0.0, 1.0)[len(numbers) :])
-    if not model or not 0 <= start < end <= 1:
+    if not model or _number(model) is not None or not 0 <= start < end <= 1:
         raise UserError(
             f"--config.clip.more: {text!r} must be 'name weight' or 'name weight start end', start and end "
             "fractions of the run, such as 'RN50 0.3 0 0.5'"
