@@ -1,12 +1,15 @@
 # make demo                            an object from a prompt, in minutes on two CPU cores
 # make demo PROMPT="a green torus"
 # make test | lint                     the whole suite | ruff and mypy
+# make parity                          every CLIP at full size against PyTorch; writes docs/parity.md
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
 # make gallery                         the three fields side by side on eight prompts, to docs/gallery
 #
 # The environment is made once and again only when a file that describes it changes.
 # PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install,
-# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands, GALLERY_ARGS to the gallery.
+# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands, GALLERY_ARGS to the gallery, PARITY_ARGS to the
+# parity command. make parity installs PyTorch, in an environment of its own; on Linux that is gigabytes of CUDA
+# unless PIP_ARGS names a place with builds for the CPU.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,13 +19,17 @@ PIP_ARGS ?=
 TEST_ARGS ?=
 POCKET_ARGS ?=
 GALLERY_ARGS ?=
+PARITY_ARGS ?=
+PARITY_VENV ?= .venv-parity
 
 RUN := $(VENV)/bin/python
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || { echo 'voxjax needs Python 3.11 or newer; name one: make PYTHON=python3.12' >&2; exit 2; }
 # As an environment variable the prompt reaches the shell whole, quotes and all.
 export PROMPT
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint pocket pocket-report gallery
+.PHONY: demo test lint parity pocket pocket-report gallery
 
 demo: $(VENV)/.runtime
 	@$(RUN) -m voxjax.train --config=$(CONFIG) --config.prompt="$$PROMPT"
@@ -35,6 +42,9 @@ lint: $(VENV)/.tools
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 
+parity: $(PARITY_VENV)/.ready
+	@PYTHONPATH=tests $(PARITY_VENV)/bin/python -m parity $(PARITY_ARGS)
+
 pocket: $(VENV)/.runtime
 	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket $(POCKET_ARGS)
 	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket-eval $(POCKET_ARGS)
@@ -46,8 +56,7 @@ gallery: $(VENV)/.runtime
 	@$(RUN) -m launch.gallery $(GALLERY_ARGS)
 
 $(RUN):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo 'voxjax needs Python 3.11 or newer; name one: make PYTHON=python3.12' >&2; exit 2; }
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements.txt | $(RUN)
@@ -57,4 +66,14 @@ $(VENV)/.runtime: requirements.txt | $(RUN)
 # The tools are listed once, in pyproject.toml.
 $(VENV)/.tools: pyproject.toml $(VENV)/.runtime
 	$(RUN) -m pip install --quiet $(PIP_ARGS) --editable '.[test,lint]'
+	@touch $@
+
+# Apart from the rest, as transformers imports PyTorch wherever it finds it. Of open_clip only the modules
+# that define its models are imported, which need none of what the package asks for besides PyTorch.
+$(PARITY_VENV)/.ready: pyproject.toml requirements.txt
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv $(PARITY_VENV)
+	$(PARITY_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt
+	$(PARITY_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) --editable '.[parity]'
+	$(PARITY_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) --no-deps 'open_clip_torch>=3.3,<4'
 	@touch $@

@@ -31,7 +31,9 @@ def get_config(variant: str = "") -> ConfigDict:
     c.cameras = _cameras()
     c.progressive = _progressive()
     c.augment = _augment()
+    c.prompts = _prompts()
     c.clip = _clip()
+    c.clip2 = _clip2()
     c.loss = _loss()
     c.optimiser = _optimiser()
 
@@ -145,22 +147,48 @@ def _augment() -> ConfigDict:
 
 def _clip() -> ConfigDict:
     c = ConfigDict()
-    c.model = "ViT-B/16"  # short name, hub name, folder in transformers layout, or "pocket" (paper: several)
+    c.model = "ViT-B/16"  # a name of `python -m voxjax.guidance list`, hub name, or folder (paper: several)
+    c.path = ""  # folder to read `model` from instead of looking its name up; "" = look up (ours)
+    c.weight = 1.0  # of its term in the loss (paper, Eq. 7)
+    c.start = 0.0  # fraction of steps from which it guides (paper)
+    c.end = 1.0  # fraction of steps at which it stops (paper)
     c.dtype = "auto"  # compute type: "auto" = bfloat16 on GPU and float32 on CPU, or either name (ours)
     c.objective = "cosine"  # "cosine" (paper) or "contrastive": softmax against `negatives` (ours)
     c.negatives = ()  # captions that the images must not match, for the contrastive objective (ours)
     c.scale = 30.0  # factor on the cosines inside the contrastive softmax (ours)
-    c.path = ""  # folder to read `model` from instead of looking its name up; "" = look up (ours)
-    c.second_model = ""  # a second guiding CLIP; "" = none (paper: ViT-L/14 in the ensembles)
-    c.second_path = ""  # as path, for the second model (ours)
-    c.second_start = 5000 / _OF  # fraction of steps from which the second model guides (paper)
+    c.more = ()  # more CLIPs: "name weight" or "name weight start end" each, ("RN50 0.3 0 0.5",) (ours)
+    c.micro_batch = (
+        0  # images that a CLIP sees at a time; 0 = as many as the device's free memory holds (ours)
+    )
+    c.remat = False  # keep only the layers' inputs for the backward pass: slower, less memory (ours)
     return c
+
+
+def _clip2() -> ConfigDict:
+    """The second CLIP of an ensemble (paper, Eq. 6)."""
+    c = ConfigDict()
+    c.model = ""  # "" = none (paper: ViT-L/14 in the ensembles)
+    c.path = ""  # as clip.path (ours)
+    c.weight = 0.5  # of its term in the loss (paper, Eq. 7)
+    c.start = 5000 / _OF  # fraction of steps from which it guides (paper)
+    c.end = 1.0  # fraction of steps at which it stops (paper)
+    return c
+
+
+def _prompts() -> ConfigDict:
+    """What the images are compared with, besides `prompt`."""
+    p = ConfigDict()
+    p.weight = 1.0  # of `prompt` itself (ours)
+    p.extra = ()  # more prompts, each "text:weight"; a negative weight pushes away (ours)
+    p.templates = ()  # such as ("a photo of {}", "a toy {}"): averaged as embeddings; () = as typed (ours)
+    p.view_dependent = False  # add "front view", "side view", "back view", "overhead view" by camera (ours)
+    p.image = ""  # path of a picture to be like; "" = none (ours)
+    p.image_weight = 1.0  # of that picture (ours)
+    return p
 
 
 def _loss() -> ConfigDict:
     w = ConfigDict()
-    w.clip = 1.0  # weight of the CLIP term (paper, Eq. 7)
-    w.second_clip = 0.5  # weight of the second CLIP (paper, Eq. 7)
     w.transmittance = 0.5  # weight of -min(tau, mean transmittance) (paper, Dream Fields)
     w.opacity_scale = 1.0  # factor on the opacity target (Dream Fields: by focal length and radius)
     # The opacity target falls exponentially from the first to the second; tau = 1 - target.

@@ -1,4 +1,4 @@
-"""The explicit voxel grid (Vox_Exp) at three sizes: `configs/vox_exp.py:paper`, `:mid`, `:low`."""
+"""The explicit voxel grid (Vox_Exp): `configs/vox_exp.py:paper`, `:ensemble` (two CLIPs), `:mid`, `:low`."""
 
 from ml_collections import ConfigDict
 
@@ -9,8 +9,9 @@ def get_config(variant: str = "paper") -> ConfigDict:
     """Returns the config of one size.
 
     Args:
-      variant: "paper" (140^3 voxels, 224 px, 15k steps, 64 images), "mid" (the paper's 168 px runs of 10k
-        steps) or "low" (as mid on 100^3 voxels with the smaller CLIP and half the images: fits 8 GB).
+      variant: "paper" (140^3 voxels, 224 px, 15k steps, 64 images), "ensemble" (the same with two CLIPs, the
+        larger one from a third of the steps on), "mid" (the paper's 168 px runs of 10k steps) or "low" (as
+        mid on 100^3 voxels with half the images: fits 8 GB).
 
     Raises:
       ValueError: unknown variant.
@@ -18,9 +19,14 @@ def get_config(variant: str = "paper") -> ConfigDict:
     c = base.get_config()
     if variant == "paper":
         return c
-    if variant not in ("mid", "low"):
-        raise ValueError(f"unknown variant {variant!r} of configs/vox_exp.py; it has paper, mid, low")
+    if variant not in ("ensemble", "mid", "low"):
+        raise ValueError(
+            f"unknown variant {variant!r} of configs/vox_exp.py; it has paper, ensemble, mid, low"
+        )
     c.clip.model = "ViT-B/32"  # (paper)
+    if variant == "ensemble":
+        c.clip2.model = "ViT-L/14"  # (paper)
+        return c
     c.steps = 10000  # (paper)
     c.cameras.width_px = 168  # (paper)
     if variant == "low":

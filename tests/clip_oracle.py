@@ -93,10 +93,16 @@ def random_tensors(raw, seed=0):
     return tensors
 
 
-def word_tokenizer(words=WORDS):
-    """One token a word: 0 unknown, then the words, then start and end, which has the highest id."""
-    ids = {"[UNK]": 0, **{word: i + 1 for i, word in enumerate(words)}}
-    start, end = len(ids), len(ids) + 1
+def word_tokenizer(words=WORDS, vocab_size=None):
+    """One token a word: 0 unknown, then the words, then start and end, which has the highest id.
+
+    A `vocab_size` spreads the words over that many ids, with words that nobody uses between them.
+    """
+    vocab_size = vocab_size or len(words) + 3
+    step = (vocab_size - 3) // len(words)
+    by_id = {step * (i + 1): word for i, word in enumerate(words)}
+    ids = {"[UNK]": 0, **{by_id.get(i, f"unused{i}"): i for i in range(1, vocab_size - 2)}}
+    start, end = vocab_size - 2, vocab_size - 1
     tokenizer = Tokenizer(models.WordLevel({**ids, "<start>": start, "<end>": end}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -158,9 +158,9 @@ def test_images_of_another_size_are_refused(openai):
 
 
 def test_more_prompts_than_are_encoded_at_once(openai, monkeypatch):
-    from voxjax.guidance import hf
+    from voxjax.guidance import loading
 
-    monkeypatch.setattr(hf, "_PROMPTS_AT_ONCE", 2)
+    monkeypatch.setattr(loading, "_PROMPTS_AT_ONCE", 2)
     _, text = load_guidance(str(openai.folder), prompts=PROMPTS)
     np.testing.assert_allclose(text, openai.text, atol=1e-6)
     _, none = load_guidance(str(openai.folder))

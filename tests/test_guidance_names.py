@@ -195,7 +195,7 @@ def test_the_hub_gives_what_is_needed_and_no_pickle_and_then_the_cache_does(hub,
     ],
 )
 def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(tmp_path, environment, reason):
-    (line,) = locate_elsewhere(tmp_path, "ViT-L/14", **environment)
+    line, other = locate_elsewhere(tmp_path, "ViT-L/14", "RN50x4", **environment)
     assert line.startswith("refused: ViT-L/14 is not in the cache")
     for part in (
         reason,
@@ -205,8 +205,10 @@ def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(tmp_p
         "tokenizer.json",
     ):
         assert part in line
+    for part in ("timm/resnet50x4_clip.openai", "open_clip_config.json", "open_clip_model.safetensors"):
+        assert part in other
     for place in ("--config.clip.path", "HF_HOME", str(tmp_path)):
-        assert place in line
+        assert place in line and place in other
 
 
 def test_looking_up_a_name_imports_no_transformers():

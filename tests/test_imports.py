@@ -44,7 +44,11 @@ ALLOWED = {
     "config": {"config_file", "validation"},
     "config_file": set(),
     "factory": {"structs", "schedules", "cameras", "fields", "progressive"},
-    "training_views": {"structs", "cameras", "visibility", "fields", "progressive", "render"},
+    "prompts": {"structs"},
+    "ensemble": {"prompts", "schedules"},
+    "memory": {"guidance"},
+    "guides": {"structs", "ensemble", "prompts", "memory", "guidance", "step"},
+    "training_views": {"prompts", "structs", "cameras", "visibility", "fields", "progressive", "render"},
     "run": {"structs", "config", "checkpoint", "factory", "progressive"},
 }
 # What the outputs may know, and what only one room may import from outside.

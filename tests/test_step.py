@@ -17,6 +17,7 @@ from voxjax import assembly, schedules
 from voxjax.checkpoint import Checkpoints, to_state
 from voxjax.config import load
 from voxjax.factory import make_plan
+from voxjax.guides import load_guides
 from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.step import Guide, Inputs, Parts, make_step
 from voxjax.structs import Rendering, TrainState, VoxelGrid
@@ -34,8 +35,8 @@ def real(tiny_clip):
         progressive__boundaries=(),
         loss__kl=0.0,
         loss__tv=1000.0,
-        clip__second_model=tiny_clip,
-        clip__second_start=0.5,
+        clip2__model=tiny_clip,
+        clip__micro_batch=1,
         augment__persp=True,
         augment__batch_resize=True,
         optimiser__max_bad_steps=2,
@@ -46,11 +47,12 @@ def real(tiny_clip):
     # A field that is not symmetric and not empty, so that every gradient has a direction of its own.
     noise = jax.random.normal(jax.random.key(1), state.params["grid"].shape)
     state = dataclasses.replace(state, params={**state.params, "grid": noise})
-    guides, inputs = assembly.load_guides(config, key)
+    guides = load_guides(config)
+    inputs = guides.inputs(key, (0, 1))
     stage = plan.stage_at(0)
     room = choose_room(config, plan, stage, state.tracked)
     assert room.all_on
-    parts = assembly.make_parts(config, plan, stage, room, guides)
+    parts = assembly.make_parts(config, plan, stage, room, guides, (0, 1))
     return jax.jit(make_step(parts)), state, inputs
 
 
@@ -85,7 +87,7 @@ def test_terms_add_up_and_nothing_overflows(real):
     _, metrics = step(state, inputs)
     terms = {name: float(value) for name, value in metrics.items() if name.startswith("loss/")}
     assert set(terms) == {
-        f"loss/{name}" for name in ("clip", "second_clip", "transmittance", "kl", "entropy", "tv")
+        f"loss/{name}" for name in ("clip", "clip2", "transmittance", "kl", "entropy", "tv")
     }
     assert float(metrics["loss"]) == pytest.approx(sum(terms.values()), abs=1e-5)
     assert terms["loss/clip"] == pytest.approx(-float(metrics["clip_similarity"]), abs=1e-6)
@@ -93,13 +95,10 @@ def test_terms_add_up_and_nothing_overflows(real):
     assert all(np.isfinite(float(value)) for value in metrics.values())
 
 
-def test_the_second_model_starts_at_its_step(real):
+def test_the_second_model_counts_half(real):
     step, state, inputs = real
-    values = [
-        float(step(dataclasses.replace(state, step=jnp.int32(i)), inputs)[1]["loss/second_clip"])
-        for i in range(5)
-    ]
-    assert values[:3] == [0, 0, 0] and values[3] != 0 and values[4] != 0
+    _, metrics = step(state, inputs)
+    assert float(metrics["loss/clip2"]) == pytest.approx(0.5 * float(metrics["loss/clip"]), rel=1e-6)
 
 
 def test_untouched_vertices_keep_value_and_memory(real):
@@ -153,7 +152,9 @@ def plain_parts(**changes):
     def render(key, scene):
         image = jnp.mean(scene.values[..., 1:], axis=2)[None]
         noise = jax.random.normal(key, image.shape[:3])
-        return Rendering(image * (1 + 0.1 * noise[..., None]), jax.nn.sigmoid(noise), noise, jnp.int32(0))
+        light = jax.nn.sigmoid(noise)
+        picture = Rendering(image * (1 + 0.1 * noise[..., None]), light, noise, jnp.int32(0))
+        return picture, jnp.zeros(1, jnp.int32)
 
     given = {
         "bake": bake,
@@ -195,7 +196,7 @@ def plain_inputs():
     return Inputs(
         jax.random.key(0),
         (jnp.float32(1.5),),
-        (jnp.asarray(text, jnp.float32),),
+        (jnp.asarray(text, jnp.float32)[None],),
         (jnp.asarray(negatives, jnp.float32),),
     )
 
@@ -207,9 +208,11 @@ def test_the_contrastive_objective_against_numpy():
     _, metrics = jax.jit(make_step(parts))(state, inputs)
 
     camera_key, _ = jax.random.split(jax.random.fold_in(inputs.key, 0))
-    colour = np.asarray(parts.render(camera_key, parts.bake(state.params, state.tracked)).colour, np.float64)
+    colour = np.asarray(
+        parts.render(camera_key, parts.bake(state.params, state.tracked))[0].colour, np.float64
+    )
     embeddings = 1.5 * np.concatenate([colour, colour * 0.5]).mean((1, 2))
-    texts = np.concatenate([np.asarray(inputs.text), np.asarray(inputs.negatives[0])]).astype(np.float64)
+    texts = np.concatenate([np.asarray(inputs.text[0]), np.asarray(inputs.negatives[0])]).astype(np.float64)
     logits = 3.0 * embeddings @ texts.T
     probability = np.exp(logits[:, 0]) / np.exp(logits).sum(1)
     assert float(metrics["loss/clip"]) == pytest.approx(2.0 * np.mean(-np.log(probability)), rel=1e-5)

@@ -14,16 +14,13 @@ from voxjax.augment import pipeline
 from voxjax.augment.diffaugment import DiffAugRanges
 from voxjax.factory import make_stage_field
 from voxjax.fields import grid, has_grid
-from voxjax.guidance import load_guidance
+from voxjax.guides import GuideSpec, Loaded
 from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.progressive import Plan, Stage
 from voxjax.schedules import Schedule, steps_from_fraction
-from voxjax.step import Guide, Inputs, Metrics, Parts
+from voxjax.step import Metrics, Parts
 from voxjax.structs import Array, TrainState, VoxelGrid
 from voxjax.training_views import Room, first_occupancy, make_render
-
-MODELS = ("clip", "second_clip")
-"""Names of the guidance models' terms in the loss, in order."""
 
 
 def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
@@ -43,8 +40,14 @@ def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
     )
 
 
-def make_weights(config: ConfigDict, *, on_grid: bool) -> dict[str, Schedule]:
-    """Returns the weight of each term over the steps, windows included; two of them need a grid."""
+def make_weights(config: ConfigDict, specs: tuple[GuideSpec, ...], *, on_grid: bool) -> dict[str, Schedule]:
+    """Returns the weight of each term over the steps, windows included.
+
+    Args:
+      config: the config.
+      specs: the guiding models that take part.
+      on_grid: whether the field has a grid; two terms need one.
+    """
     w, total = config.loss, config.steps
 
     def during(weight: float, span: tuple[float, float]) -> Schedule:
@@ -52,42 +55,13 @@ def make_weights(config: ConfigDict, *, on_grid: bool) -> dict[str, Schedule]:
         return lambda step: weight * gate(step)
 
     weights = {
-        "clip": schedules.constant(w.clip),
+        **{spec.term: schedules.constant(spec.weight) for spec in specs},
         "transmittance": schedules.constant(w.transmittance),
         "entropy": schedules.constant(w.entropy),
     }
     if on_grid:
         weights |= {"kl": during(w.kl, w.kl_window), "tv": during(w.tv, w.tv_window)}
-    if config.clip.second_model:
-        weights["second_clip"] = during(w.second_clip, (config.clip.second_start, 2.0**20))
     return weights
-
-
-def load_guides(config: ConfigDict, key: Array) -> tuple[tuple[Guide, ...], Inputs]:
-    """Loads the guidance models and encodes the texts.
-
-    Args:
-      config: the config.
-      key: base key of the run.
-
-    Raises:
-      UserError: unknown model, or a prompt outside its vocabulary.
-    """
-    c = config.clip
-    dtype = None if c.dtype == "auto" else c.dtype
-    guides, params, texts, negatives = [], [], [], []
-    for term, name, path in zip(MODELS, (c.model, c.second_model), (c.path, c.second_path), strict=True):
-        if not name:
-            continue
-        guidance, embedded = load_guidance(
-            name, prompts=(config.prompt, *c.negatives), dtype=dtype, path=path or None
-        )
-        scale = c.scale if c.objective == "contrastive" else None
-        guides.append(Guide(term, guidance.encode, guidance.image_size, scale))
-        params.append(guidance.params)
-        texts.append(embedded[0])
-        negatives.append(embedded[1:])
-    return tuple(guides), Inputs(key, tuple(params), tuple(texts), tuple(negatives))
 
 
 def make_parts(
@@ -95,7 +69,8 @@ def make_parts(
     plan: Plan,
     stage: Stage,
     room: Room,
-    guides: tuple[Guide, ...],
+    guides: Loaded,
+    active: tuple[int, ...],
 ) -> Parts:
     """Returns the parts of the step on one grid.
 
@@ -104,7 +79,8 @@ def make_parts(
       plan: schedule of the grid.
       stage: the grid.
       room: from `training_views.choose_room`.
-      guides: from `load_guides`.
+      guides: the models of the run.
+      active: indices of those that take part.
     """
     field = make_stage_field(config, plan, stage, capacity=room.vertices)
     options = make_optimiser_options(config)
@@ -119,8 +95,8 @@ def make_parts(
             key, colour, transmittance, options=augmentation
         ),
         resize=pipeline.resize_to,
-        guides=guides,
-        weights=make_weights(config, on_grid=has_grid(field)),
+        guides=tuple(guides.guides[i] for i in active),
+        weights=make_weights(config, tuple(guides.specs[i] for i in active), on_grid=has_grid(field)),
         tau=schedules.transmittance_target(
             opacity_start=loss.opacity_start,
             opacity_end=loss.opacity_end,

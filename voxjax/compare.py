@@ -25,6 +25,7 @@ from voxjax.compare_page import page
 from voxjax.comparison import Outcome, compare, summary, to_json
 from voxjax.config import load, slug, take_overrides
 from voxjax.config_file import expand, spec_name
+from voxjax.ensemble import guide_specs, prompt_plan
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
 from voxjax.files import write_text
@@ -56,8 +57,7 @@ class Entry:
     @property
     def guides(self) -> list[tuple[str, str]]:
         """(name, path) of each CLIP that guides it."""
-        c = self.config.clip
-        return [(m, p) for m, p in ((c.model, c.path), (c.second_model, c.second_path)) if m]
+        return [(spec.model, spec.path) for spec in guide_specs(self.config)]
 
 
 def read_entries(specs: Sequence[str], overrides: Sequence[tuple[str, str]], folder: Path) -> list[Entry]:
@@ -101,7 +101,7 @@ def choose_judges(entries: Sequence[Entry], held_out: str, prompt: str) -> tuple
     """
     guides, read = {}, set()
     for entry in entries:
-        texts = (prompt, *entry.config.clip.negatives)
+        texts = (prompt, *prompt_plan(entry.config).texts, *entry.config.clip.negatives)
         for model, path in entry.guides:
             folder = names.locate(model, path=path or None).resolve()
             guides[folder] = (model, path)

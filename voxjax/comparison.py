@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from voxjax import outputs
 from voxjax.config import flatten
+from voxjax.ensemble import guide_specs
 from voxjax.judge import normalise_prompt
 from voxjax.timing import read_summary
 
@@ -104,13 +105,12 @@ def compare(
     runs = []
     for each in outcomes:
         found = {label: similarity(table, each.workdir) for label, table in tables.items()}
-        clip = each.config.clip
         runs.append(
             {
                 "name": each.name,
                 "config": each.spec,
                 "field": each.config.field.name,
-                "guided_by": [model for model in (clip.model, clip.second_model) if model],
+                "guided_by": [spec.model for spec in guide_specs(each.config)],
                 "steps": each.config.steps,
                 "error": each.error or None,
                 "summary": read_summary(each.workdir),

@@ -136,7 +136,9 @@ def _convert(text: str, old: Any) -> Any:
             return float(text)
         items = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return None
+        # One text needs no brackets where a tuple of texts is wanted.
+        texts = isinstance(old, tuple) and (not old or isinstance(old[0], str))
+        return (text,) if texts and text and text[0] not in "([" else None
     if not isinstance(items, (tuple, list)):
         return None
     if all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items):

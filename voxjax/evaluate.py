@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from voxjax.command import Parser, run_command, whole_number
+from voxjax.ensemble import guide_specs
 from voxjax.errors import UserError
 from voxjax.files import write_text
 from voxjax.guidance import load_guidance
@@ -78,7 +79,7 @@ def table_of(
                 "workdir": str(run.workdir),
                 "prompt": normalise_prompt(run.prompt),
                 "seed": int(run.config.seed),
-                "guided_by": run.config.clip.model,
+                "guided_by": " + ".join(spec.model for spec in guide_specs(run.config)),
                 "rank": int(scores.object_ranks[r]),
                 "nearest": prompts[scores.object_best[r]],
                 "views": views,
@@ -166,7 +167,7 @@ def main(arguments: Sequence[str]) -> None:
     runs, left_out = open_runs(flags.runs, prompts, flags.prompts)
     for folder, reason in left_out.items():
         print(f"voxjax: left out {folder}: {reason}", file=sys.stderr)
-    if any(flags.clip in (run.config.clip.model, run.config.clip.second_model) for run in runs):
+    if any(flags.clip == spec.model for run in runs for spec in guide_specs(run.config)):
         print(
             f"voxjax: {flags.clip} guided some of these runs; judging them proves little",
             file=sys.stderr,

@@ -16,14 +16,16 @@ from ml_collections import ConfigDict
 
 from voxjax import assembly
 from voxjax.checkpoint import Checkpoints, to_state
+from voxjax.ensemble import active_at, changes, guide_specs
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
+from voxjax.guides import load_guides
 from voxjax.metrics import Progress, ScalarWriter, SceneWatch, is_due
 from voxjax.optimiser import make_optimiser
 from voxjax.parallel import Devices
 from voxjax.progressive import Plan, Stage, transition
 from voxjax.run import CHECKPOINTS, Run, open_run
-from voxjax.step import Inputs, make_step
+from voxjax.step import make_step
 from voxjax.structs import TrainState
 from voxjax.timing import Timing
 from voxjax.training_views import choose_room
@@ -58,6 +60,7 @@ class Trainer:
         self._optimiser = make_optimiser(assembly.make_optimiser_options(config))
         self._guides: Any = None
         self._inputs: Any = None
+        self._specs = guide_specs(config)
 
     def is_finished(self) -> bool:
         """Returns whether the last step's checkpoint is there and sound."""
@@ -77,7 +80,7 @@ class Trainer:
         Raises:
           UserError: a model is unknown, or the prompt outside its vocabulary.
         """
-        self._guides, self._inputs = assembly.load_guides(self._config, self._key)
+        self._guides = load_guides(self._config)
 
     def train(self, state: TrainState, *, preview: Callable[[Run], None] | None = None) -> TrainState:
         """Trains to the end.
@@ -96,11 +99,11 @@ class Trainer:
         writer, bar = ScalarWriter(self._workdir, start=start), Progress(start, steps)
         watch = SceneWatch(self._config.log.warn_after)
         try:
-            inputs, state = self._devices.spread((self._inputs, state))
+            state = self._devices.spread(state)
             self.timing.enter("training")
             self.timing.restart(start)
             for step in range(start, steps):
-                state, metrics = self._one_step(step, state, inputs)
+                state, metrics = self._one_step(step, state)
                 self._report(step + 1, metrics, writer, bar, watch)
                 state = self._keep(step + 1, state, metrics, preview)
         finally:
@@ -109,19 +112,19 @@ class Trainer:
             self._checkpoints.close()
         return self._devices.gather(state)
 
-    def _one_step(self, step: int, state: TrainState, inputs: Inputs) -> tuple[TrainState, Any]:
-        if self._programs is None or self._plan.rescales_before(step) or self._plan.tests_before(step):
-            state, changed = transition(
+    def _one_step(self, step: int, state: TrainState) -> tuple[TrainState, Any]:
+        new_grid = self._plan.rescales_before(step) or self._plan.tests_before(step)
+        if self._programs is None or new_grid or step in changes(self._specs, self._config.steps):
+            state, _ = transition(
                 self._devices.gather(state),
                 plan=self._plan,
                 bake=self._bake,
                 init_optimiser=self._optimiser.init,
             )
-            if changed or self._programs is None:
-                self._prepare(self._plan.stage_at(step), state)
+            self._prepare(step, state)
             state = self._devices.spread(state)
         assert self._programs is not None
-        return self._programs[1](state, inputs)
+        return self._programs[1](state, self._inputs)
 
     def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
         field = make_stage_field(self._config, self._plan, stage)
@@ -129,14 +132,19 @@ class Trainer:
             {"params": params, "tracked": tracked}
         )
 
-    def _prepare(self, stage: Stage, state: TrainState) -> None:
-        """Makes the compiled step fit the grid and its occupancy, unless it does already."""
+    def _prepare(self, step: int, state: TrainState) -> None:
+        """Makes the compiled step fit grid, occupancy and guiding models, unless it does already."""
+        stage, active = self._plan.stage_at(step), active_at(self._specs, step)
         room = choose_room(self._config, self._plan, stage, state.tracked)
-        wanted = (stage, room)
+        wanted = (stage, room, active)
+        if self._programs is None or self._programs[0][-1] != active:
+            # First let go of the old models' memory.
+            self._inputs = None
+            self._inputs = self._devices.spread(self._guides.inputs(self._key, active))
         if self._programs is None or self._programs[0] != wanted:
-            parts = assembly.make_parts(self._config, self._plan, stage, room, self._guides)
-            step = make_step(parts, axis_name=self._devices.axis_name)
-            self._programs = (wanted, self.timing.first_call(self._devices.compile(step)))
+            parts = assembly.make_parts(self._config, self._plan, stage, room, self._guides, active)
+            program = self._devices.compile(make_step(parts, axis_name=self._devices.axis_name))
+            self._programs = (wanted, self.timing.first_call(program))
 
     def _report(
         self, done: int, metrics: Any, writer: ScalarWriter, bar: Progress, watch: SceneWatch

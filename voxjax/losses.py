@@ -17,20 +17,19 @@ import jax.numpy as jnp
 from voxjax.structs import Array
 
 
-def clip_loss(image_embeddings: Array, text_embedding: Array) -> Array:
-    """Minus the mean cosine of images and text.
+def clip_loss(image_embeddings: Array, target: Array) -> Array:
+    """Minus the mean cosine of images and what they are to be like.
 
     Args:
       image_embeddings: [n, d], unit length.
-      text_embedding: [d], or [p, d] for several prompts that count alike; unit length.
+      target: [d], or [n, d], one for each image; unit length, or a weighted sum of unit vectors, which gives
+        the sum of the weighted cosines.
 
     Returns:
-      [], in [-1, 1].
+      [], in [-1, 1] for a target of unit length.
     """
-    texts = jnp.atleast_2d(text_embedding)
-    chex.assert_equal_shape_suffix([image_embeddings, texts], 1)
-    cosines = jnp.matmul(image_embeddings, texts.T, precision=jax.lax.Precision.HIGHEST)
-    return -jnp.mean(cosines)
+    chex.assert_equal_shape_suffix([image_embeddings, target], 1)
+    return -jnp.mean(jnp.sum(image_embeddings * target, axis=-1))
 
 
 def contrastive_loss(

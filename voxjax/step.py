@@ -33,7 +33,8 @@ class Inputs:
     Attributes:
       key: base key of the run.
       clip_params: parameters of each guidance model.
-      text: per model, unit embedding [d] of the prompt.
+      text: per model, what the images are to be like [b, d] for each kind of view (see `prompts`); b is 1
+        where they are all one.
       negatives: per model, unit embeddings [m, d] of the captions to keep away from; [0, d] without any.
     """
 
@@ -52,12 +53,15 @@ class Guide:
       encode: `(params, images [n, s, s, 3]) -> [n, d]`.
       image_size: s.
       contrastive_scale: factor on the cosines in the softmax against the negatives; None for plain cosine.
+      micro_batch: images seen at a time, a divisor of n, the rest after it and all of them once more in the
+        backward pass; None for all at once.
     """
 
     name: str
     encode: Callable[[Any, Array], Array]
     image_size: int
     contrastive_scale: float | None = None
+    micro_batch: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +70,11 @@ class Parts:
 
     Attributes:
       bake: `(params, tracked) -> scene`.
-      render: `(key, scene) -> Rendering [v, h, w]` from freshly drawn cameras, with its centroid.
+      render: `(key, scene) -> (Rendering [v, h, w] with its centroid, kind of view [v])` from freshly drawn
+        cameras; the kind says which target an image has.
       augment: `(key, colour [v, h, w, 3], transmittance [v, h, w]) -> images [n, h', w', 3]` in [0, 1].
       resize: `(images, size) -> images [n, size, size, 3]`.
-      guides: the guidance models, the first one always on.
+      guides: the models that guide this step.
       weights: schedule of the weight of each term: those of `guides`, "transmittance", "entropy", those that
         `regularise` gives, and "tv" where `tv_scale` is not None.
       tau: schedule of the transmittance target.
@@ -84,7 +89,7 @@ class Parts:
     """
 
     bake: Callable[[Any, Any], Any]
-    render: Callable[[Array, Any], Rendering]
+    render: Callable[[Array, Any], tuple[Rendering, Array]]
     augment: Callable[[Array, Array, Array], Array]
     resize: Callable[[Array, int], Array]
     guides: tuple[Guide, ...]
@@ -110,7 +115,7 @@ def make_step(
 
     Returns:
       `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
-      "loss/<name>", "clip_similarity" (mean cosine of the first model), "transmittance" and its target
+      "loss/<name>", "clip_similarity" (mean cosine under the first model), "transmittance" and its target
       "tau", "gradient/density" and "gradient/colour" (norms; "gradient/network" where one network gives
       both), "learning_rate", "overflow", "skipped", "skipped_in_row", and those of `regularise`. A step
       whose loss, gradient or result is not finite leaves parameters and optimiser as they were.
@@ -154,32 +159,30 @@ def _loss(
     """All but the total variation of an explicit grid: the loss, and (weighted terms, metrics, centroid)."""
     camera_key, augment_key = jax.random.split(key)
     scene = parts.bake(params, state.tracked)
-    rendering = parts.render(camera_key, scene)
+    rendering, kind = parts.render(camera_key, scene)
     chex.assert_rank([rendering.colour, rendering.transmittance], [4, 3])
     images = parts.augment(augment_key, rendering.colour, rendering.transmittance)
 
-    terms, similarity = {}, jnp.zeros(())
+    kind = jnp.repeat(kind, images.shape[0] // kind.shape[0])
+    terms, similarities = {}, []
     for i, guide in enumerate(parts.guides):
-        arguments = (images, inputs.clip_params[i], inputs.text[i], inputs.negatives[i])
-        # A model that is not on yet costs nothing: only the branch taken is executed.
-        terms[guide.name], cosine = (
-            jax.lax.cond(
-                weights[guide.name] != 0,
-                lambda *a, guide=guide: _guide_term(parts, guide, *a),
-                lambda *a: (jnp.zeros(()), jnp.zeros(())),
-                *arguments,
+        text = inputs.text[i]
+        target = text[0] if text.shape[0] == 1 else text[kind]
+        embeddings = _embed(parts, guide, inputs.clip_params[i], images)
+        cosine = -losses.clip_loss(embeddings, target)
+        terms[guide.name] = -cosine
+        if guide.contrastive_scale is not None:
+            terms[guide.name] = losses.contrastive_loss(
+                embeddings, target, inputs.negatives[i], scale=guide.contrastive_scale
             )
-            if i > 0
-            else _guide_term(parts, guide, *arguments)
-        )
-        similarity = cosine if i == 0 else similarity
+        similarities.append(cosine)
     terms["transmittance"] = losses.transmittance_loss(rendering.transmittance, parts.tau(state.step))
     about_scene, scene_metrics = parts.regularise(scene)
     terms |= about_scene
     terms["entropy"] = losses.background_entropy(rendering.transmittance)
     total, weighted = losses.weigh(terms, weights)
     metrics = {
-        "clip_similarity": similarity,
+        "clip_similarity": similarities[0],
         "transmittance": jnp.mean(rendering.transmittance),
         "overflow": jnp.sum(rendering.overflow).astype(jnp.float32),
         **scene_metrics,
@@ -187,17 +190,21 @@ def _loss(
     return total, (weighted, metrics, rendering.centroid)
 
 
-def _guide_term(
-    parts: Parts, guide: Guide, images: Array, params: Any, text: Array, negatives: Array
-) -> tuple[Array, Array]:
-    """The term of one guidance model, and the mean cosine of images and prompt."""
-    small = parts.resize(images, guide.image_size)
-    chex.assert_shape(small, (images.shape[0], guide.image_size, guide.image_size, 3))
-    embeddings = guide.encode(params, small)
-    cosine = -losses.clip_loss(embeddings, text)
-    if guide.contrastive_scale is None:
-        return -cosine, cosine
-    return losses.contrastive_loss(embeddings, text, negatives, scale=guide.contrastive_scale), cosine
+def _embed(parts: Parts, guide: Guide, params: Any, images: Array) -> Array:
+    """Unit embeddings [n, d] of images [n, h', w', 3] under one guidance model."""
+    n, size = images.shape[0], guide.image_size
+
+    def embed(some: Array) -> Array:
+        small = parts.resize(some, size)
+        chex.assert_shape(small, (some.shape[0], size, size, 3))
+        return guide.encode(params, small)
+
+    batch = guide.micro_batch
+    if batch is None or batch >= n:
+        return embed(images)
+    batches = images.reshape(n // batch, batch, *images.shape[1:])
+    embeddings = jax.lax.map(jax.checkpoint(embed, prevent_cse=False), batches)
+    return embeddings.reshape(n, -1)
 
 
 def _add_total_variation(params: Any, gradients: Any, weight: Array) -> tuple[Any, Array]:

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from voxjax import cameras
 from voxjax.fields import grid, has_grid
 from voxjax.progressive import Plan, Stage
+from voxjax.prompts import kind_of_view
 from voxjax.render import SampleBudget, budget_for, place_in_cones, render_placed, render_rays
 from voxjax.render.sampling import flatten
 from voxjax.render.volume import with_shape
@@ -140,8 +141,8 @@ def _halve(whole: int, need: int) -> int:
 
 def make_render(
     config: ConfigDict, field: Any, stage: Stage, room: Room
-) -> Callable[[Array, Any], Rendering]:
-    """Returns `(key, scene) -> Rendering [views, height, width]` of views from freshly drawn cameras."""
+) -> Callable[[Array, Any], tuple[Rendering, Array]]:
+    """Returns `(key, scene) -> (Rendering [v, height, width], kind of view [v])`, cameras drawn afresh."""
     c = config.cameras
     near, far = cameras.near_far(c.radius)
     focal = cameras.focal_px(c.width_px, multiplier=c.focal_multiplier)
@@ -179,9 +180,9 @@ def make_render(
 
     draw = in_steps if has_grid(field) else in_cones
 
-    def render(key: Array, scene: Any) -> Rendering:
+    def render(key: Array, scene: Any) -> tuple[Rendering, Array]:
         camera_key, sample_key = (key, key) if has_grid(field) else jax.random.split(key)
-        camera_to_world, _, _ = cameras.sample_poses(
+        camera_to_world, azimuth_deg, elevation_deg = cameras.sample_poses(
             camera_key,
             c.views_per_step,
             azimuth_deg=c.azimuth_deg,
@@ -189,6 +190,6 @@ def make_render(
             radius=c.radius,
         )
         rays = cameras.camera_rays(camera_to_world, width_px=c.width_px, height_px=c.width_px, focal=focal)
-        return draw(sample_key, scene, rays)
+        return draw(sample_key, scene, rays), kind_of_view(azimuth_deg, elevation_deg)
 
     return render

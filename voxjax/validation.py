@@ -27,6 +27,7 @@ AT_LEAST_ONE: Rule = (lambda v: v >= 1), "at least 1"
 SHARE: Rule = (lambda v: 0 <= v <= 1), "between 0 and 1"
 INSIDE_SHARE: Rule = (lambda v: 0 < v < 1), "above 0 and below 1"
 WIDTH: Rule = (lambda v: 8 <= v <= 8192), "between 8 and 8192 pixels"
+ANY_NUMBER: Rule = (math.isfinite, "a number")
 ANY: Rule = (lambda v: True), "anything"
 TEXT: Rule = (lambda v: bool(v.strip())), "a text, such as 'a red sphere'"
 TEXTS: Rule = (
@@ -103,13 +104,26 @@ RULES: dict[str, Rule] = {
     "augment.persp_probability": SHARE,
     "clip.model": TEXT,
     "clip.path": ANY,
-    "clip.second_path": ANY,
+    "clip.start": SHARE,
+    "clip.end": SHARE,
+    "clip.more": TEXTS,
+    "clip.micro_batch": NOT_NEGATIVE,
+    "clip2.model": ANY,
+    "clip2.path": ANY,
+    "clip2.start": SHARE,
+    "clip2.end": SHARE,
+    "prompts.weight": ANY_NUMBER,
+    "prompts.extra": TEXTS,
+    "prompts.templates": (
+        (lambda v: all(isinstance(t, str) and t.count("{}") == 1 for t in v)),
+        "texts with one {} each, such as ('a photo of {}',)",
+    ),
+    "prompts.image": ANY,
+    "prompts.image_weight": ANY_NUMBER,
     "clip.dtype": DTYPE,
     "clip.objective": _one_of("cosine", "contrastive"),
     "clip.negatives": TEXTS,
     "clip.scale": POSITIVE,
-    "clip.second_model": ANY,
-    "clip.second_start": NOT_NEGATIVE,
     "loss.opacity_start": INSIDE_SHARE,
     "loss.opacity_end": INSIDE_SHARE,
     "loss.opacity_anneal": NOT_NEGATIVE,
@@ -165,6 +179,13 @@ def _check_pairs(config: ConfigDict) -> None:
         raise UserError(
             "--config.clip.negatives=(): the contrastive objective needs captions; give a tuple of texts, "
             "or set --config.clip.objective=cosine"
+        )
+    if config.clip.objective == "contrastive" and (
+        config.prompts.extra or config.prompts.image or config.prompts.view_dependent
+    ):
+        raise UserError(
+            "--config.clip.objective=contrastive: takes `prompt` alone; leave out prompts.extra, image and "
+            "view_dependent, or set --config.clip.objective=cosine"
         )
     coarsest = config.field.side / 2 ** (len(config.progressive.boundaries) / 3)
     if coarsest < 4:

@@ -21,16 +21,19 @@ def load_guidance(
     prompts: str | Sequence[str] = (),
     dtype: Any = None,
     path: str | Path | None = None,
+    remat: bool = False,
 ) -> tuple[Guidance, Array]:
     """Loads a CLIP by name, encodes the prompts with it, and drops its text tower.
 
     Args:
       name: `pocket`, `pocket-eval`, a short name such as `ViT-B/32`, a hub name `owner/repository`, or a
-        folder in the layout of transformers.
+        folder in the layout of transformers or of open_clip.
       prompts: p texts; or a single one.
       dtype: compute type of the image tower, `"bfloat16"` or `"float32"`; None chooses bfloat16 on an
         accelerator and float32 on CPU.
       path: folder to read in place of what the name would lead to.
+      remat: keep only the layers' inputs for derivatives, which costs a third more time and saves most of the
+        memory.
 
     Returns:
       The guidance, and the prompts' unit embeddings [p, d] float32.
@@ -44,6 +47,6 @@ def load_guidance(
         dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     folder = names.locate(name, path=path)
     # transformers takes seconds to import: not before a model is really wanted.
-    from voxjax.guidance import hf
+    from voxjax.guidance import loading
 
-    return hf.load(name, folder, prompts=prompts, dtype=jnp.dtype(dtype))
+    return loading.load(name, folder, prompts=prompts, dtype=jnp.dtype(dtype), remat=remat)

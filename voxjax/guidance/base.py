@@ -6,13 +6,48 @@ the top, red-green-blue in [0, 1]. Embeddings have unit length, so that a cosine
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from flax import struct
 
 Array = jax.Array
+Key = tuple[str, ...]
+
+# OpenAI's CLIP, used where the folder of a checkpoint says nothing of its normalisation.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_SD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A model as its folder describes it, before a weight is read; what the layouts have in common.
+
+    Attributes:
+      image_tower: Flax module, `normalised images [n, s, s, 3] -> features [n, d], patches`.
+      text_tower: Flax module, `token ids [p, l], positions of the end tokens [p] -> features [p, d]`.
+      image_size: s.
+      embedding_size: d.
+      max_tokens: l, start and end tokens included.
+      eos_token_id: as `tokens.tokenise` takes it.
+      mean: of red, green and blue, which the image tower wants subtracted.
+      sd: of red, green and blue, by which it wants the rest divided.
+      read: `shape of every parameter of both towers -> arrays under the same keys`; raises UserError where
+        the weights do not fit.
+    """
+
+    image_tower: Any
+    text_tower: Any
+    image_size: int
+    embedding_size: int
+    max_tokens: int
+    eos_token_id: int
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    read: Callable[[Mapping[Key, tuple[int, ...]]], dict[Key, np.ndarray]]
 
 
 @struct.dataclass

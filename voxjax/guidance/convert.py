@@ -18,11 +18,11 @@ import ml_dtypes
 import numpy as np
 
 from voxjax.errors import UserError
-
-Key = tuple[str, ...]
+from voxjax.guidance.base import Key
 
 SAFETENSORS = "model.safetensors"
 SAFETENSORS_INDEX = "model.safetensors.index.json"
+OPEN_CLIP_SAFETENSORS = "open_clip_model.safetensors"
 MSGPACK = "flax_model.msgpack"
 
 # Counters that older versions of transformers stored with the weights; they hold 0, 1, 2, ...
@@ -69,7 +69,7 @@ def load_parameters(folder: Path, expected: Mapping[Key, tuple[int, ...]]) -> di
         return from_torch(_read_parts(source), expected, source=str(source))
     if (folder / MSGPACK).is_file():
         source = folder / MSGPACK
-        return _match(_read_msgpack(source), expected, "/".join, _flax_axes, source=str(source))
+        return match(_read_msgpack(source), expected, "/".join, _flax_axes, source=str(source))
     raise UserError(
         f"no weights in {folder}: it needs {SAFETENSORS} or {MSGPACK}"
         " (pytorch_model.bin is not read: unpickling a file can run any program hidden in it)"
@@ -92,7 +92,7 @@ def from_torch(
     Raises:
       UserError: naming the tensors that are missing, left over, or of the wrong shape.
     """
-    return _match(tensors, expected, torch_name, _torch_axes, source=source)
+    return match(tensors, expected, torch_name, torch_axes, source=source)
 
 
 def torch_name(key: Key) -> str:
@@ -147,7 +147,7 @@ def _read_msgpack(file: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{file} is not a complete Flax checkpoint ({error}); fetch it again") from error
 
 
-def _match(
+def match(
     tensors: Mapping[str, np.ndarray],
     expected: Mapping[Key, tuple[int, ...]],
     name_of: Callable[[Key], str],
@@ -157,7 +157,18 @@ def _match(
 ) -> dict[Key, np.ndarray]:
     """Pairs every expected parameter with its tensor; refuses the file if any is amiss.
 
-    `axes_of(key, ndim)` lists the Flax axes in the order in which the file stores them.
+    Args:
+      tensors: the file's, by name.
+      expected: shape of every parameter of the Flax model.
+      name_of: name in the file of a Flax parameter.
+      axes_of: `(key, ndim) ->` the Flax axes in the order in which the file stores them.
+      source: the file's name, for messages.
+
+    Returns:
+      One array for each key of `expected`.
+
+    Raises:
+      UserError: naming the tensors that are missing, left over, or of the wrong shape.
     """
     left = {name for name in tensors if name not in _HARMLESS}
     found, missing, misshapen = {}, [], []
@@ -180,11 +191,12 @@ def _match(
         if names
     ]
     if problems:
-        raise UserError(f"{source} does not fit the config.json beside it; " + "; ".join(problems))
+        raise UserError(f"{source} does not fit the config beside it; " + "; ".join(problems))
     return found
 
 
-def _torch_axes(key: Key, ndim: int) -> tuple[int, ...]:
+def torch_axes(key: Key, ndim: int) -> tuple[int, ...]:
+    """Flax axes of a parameter in the order in which PyTorch stores them."""
     if key[-1] == "kernel":
         return (3, 2, 0, 1) if ndim == 4 else (1, 0)
     return tuple(range(ndim))

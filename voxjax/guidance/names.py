@@ -1,8 +1,9 @@
 """From the name of a CLIP to a folder with its files: shipped, local, or fetched from the hub.
 
-A folder in the layout of transformers: `config.json`, weights (`convert.py` says which), a tokenizer
-(`tokenizer.json`, or `vocab.json` and `merges.txt`), and where they exist `preprocessor_config.json` and
-`vocabulary.json`.
+A folder has one of two layouts. That of transformers: `config.json`, weights (`convert.py` says which), and
+where it exists `preprocessor_config.json`. That of open_clip: `open_clip_config.json` and
+`open_clip_model.safetensors`. With either goes a tokenizer (`tokenizer.json`, or `vocab.json` and
+`merges.txt`), and where it exists `vocabulary.json`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,23 @@ HUB_NAMES = {
     "ViT-B/32": "openai/clip-vit-base-patch32",
     "ViT-B/16": "openai/clip-vit-base-patch16",
     "ViT-L/14": "openai/clip-vit-large-patch14",
+    # OpenAI's own repository of this one has its weights as a pickle only.
+    "ViT-L/14@336px": "timm/vit_large_patch14_clip_336.openai",
+    "RN50": "timm/resnet50_clip.openai",
+    "RN101": "timm/resnet101_clip.openai",
+    "RN50x4": "timm/resnet50x4_clip.openai",
+    "RN50x16": "timm/resnet50x16_clip.openai",
+    "ViT-B-32:laion2b": "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+    "ViT-B-16:laion2b": "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
+    "ViT-L-14:laion2b": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+    # After 31 of 32 epochs: what open_clip fetches for the 32nd, too.
+    "ViT-B-16-plus-240:laion400m": "timm/vit_base_patch16_plus_clip_240.laion400m_e31",
 }
 # Models that ship with the package: folders of this name in `pocket/`.
 SHIPPED = ("pocket", "pocket-eval")
 
 CONFIG = "config.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_PARTS = ("vocab.json", "merges.txt")
 OPTIONAL = ("preprocessor_config.json", "vocabulary.json")
@@ -64,13 +77,32 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
     return _complete(_fetch(name, match[1], match[2] or "main"))
 
 
+def is_open_clip(files: set[str]) -> bool:
+    """Whether a folder with these file names is read in the layout of open_clip.
+
+    Where it could be either, it is: a `config.json` beside the files of open_clip may be that of an image
+    classifier, its `model.safetensors` an image tower alone.
+    """
+    return OPEN_CLIP_CONFIG in files and (convert.OPEN_CLIP_SAFETENSORS in files or CONFIG not in files)
+
+
 def missing_files(files: set[str]) -> list[str]:
     """What a model folder with these file names still lacks, in words; empty if it is complete."""
+    missing = []
+    if is_open_clip(files):
+        if convert.OPEN_CLIP_SAFETENSORS not in files:
+            missing.append(convert.OPEN_CLIP_SAFETENSORS)
+    else:
+        missing = _missing_of_transformers(files)
+    if TOKENIZER not in files and not files >= set(TOKENIZER_PARTS):
+        missing.append(f"{TOKENIZER} or {' and '.join(TOKENIZER_PARTS)}")
+    return missing
+
+
+def _missing_of_transformers(files: set[str]) -> list[str]:
     missing = [] if CONFIG in files else [CONFIG]
     if not files & {convert.SAFETENSORS, convert.SAFETENSORS_INDEX, convert.MSGPACK}:
         missing.append(f"{convert.SAFETENSORS} or {convert.MSGPACK}")
-    if TOKENIZER not in files and not files >= set(TOKENIZER_PARTS):
-        missing.append(f"{TOKENIZER} or {' and '.join(TOKENIZER_PARTS)}")
     return missing
 
 
@@ -81,9 +113,12 @@ def needed_files(files: set[str]) -> list[str]:
       File names; the last one is what `missing_files` looks for, so that a download that was cut off
       before it does not pass for a whole one.
     """
-    small = [CONFIG, *OPTIONAL, *([TOKENIZER] if TOKENIZER in files else TOKENIZER_PARTS)]
+    config = OPEN_CLIP_CONFIG if is_open_clip(files) else CONFIG
+    small = [config, *OPTIONAL, *([TOKENIZER] if TOKENIZER in files else TOKENIZER_PARTS)]
     parts = sorted(name for name in files if re.fullmatch(r"model-\d+-of-\d+\.safetensors", name))
-    if convert.SAFETENSORS in files:
+    if is_open_clip(files):
+        weights = [convert.OPEN_CLIP_SAFETENSORS]
+    elif convert.SAFETENSORS in files:
         weights = [convert.SAFETENSORS]
     elif convert.SAFETENSORS_INDEX in files:
         weights = [*parts, convert.SAFETENSORS_INDEX]
@@ -117,21 +152,24 @@ def _fetch(name: str, repository: str, revision: str) -> Path:
         raise UserError(f"{repository!r} cannot be the name of a hub repository") from error
     try:
         siblings = HfApi().model_info(repository, revision=revision, timeout=_TIMEOUT_S).siblings
-        files = {file.rfilename for file in siblings or ()}
-        missing = missing_files(files)
+        held = {file.rfilename for file in siblings or ()}
+        missing = missing_files(held)
         if missing:
             raise UserError(
                 f"{repository} (revision {revision}) lacks {', '.join(missing)};"
                 " name another revision with owner/repository@revision"
             )
-        *first, last = needed_files(files)
+        *first, last = needed_files(held)
         snapshot_download(repository, revision=revision, allow_patterns=first)
         return Path(hf_hub_download(repository, last, revision=revision)).parent
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         unknown = "" if name in HUB_NAMES else f" Names known without a hub: {', '.join(SHIPPED)}."
+        files = f"{CONFIG}, {convert.SAFETENSORS} (or {convert.MSGPACK})"
+        if repository.startswith("timm/"):  # its CLIPs are in the layout of open_clip
+            files = f"{OPEN_CLIP_CONFIG}, {convert.OPEN_CLIP_SAFETENSORS}"
         raise UserError(
-            f"{name} is not in the cache and the hub did not give it ({_reason(error)}): fetch {CONFIG},"
-            f" {convert.SAFETENSORS} (or {convert.MSGPACK}) and {TOKENIZER} of {repository} where there is a"
+            f"{name} is not in the cache and the hub did not give it ({_reason(error)}): fetch"
+            f" {files} and {TOKENIZER} of {repository} where there is a"
             " network, put them in one folder and set --config.clip.path to it, or bring that machine's"
             f" cache along and set HF_HOME to it (now {constants.HF_HOME}).{unknown}"
         ) from error

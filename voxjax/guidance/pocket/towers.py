@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import save_file
 
 from voxjax.guidance import hf
+from voxjax.guidance.base import CLIP_MEAN, CLIP_SD
 from voxjax.guidance.pocket import captions, model, score
 from voxjax.guidance.pocket.model import Recipe
 
@@ -79,7 +80,7 @@ def encode_texts(towers: Towers, params, token_ids: Array) -> Array:
 
 def encode_images(towers: Towers, params, images: Array) -> tuple[Array, Array]:
     """[n, s, s, 3] in [0, 1] -> unit [n, d] and the patch tokens [n, p, width]."""
-    normalised = (images - jnp.asarray(hf.CLIP_MEAN)) / jnp.asarray(hf.CLIP_SD)
+    normalised = (images - jnp.asarray(CLIP_MEAN)) / jnp.asarray(CLIP_SD)
     outputs: Any = towers.image.apply({"params": params}, normalised)
     embedding, tokens = outputs
     return model.unit(embedding), tokens

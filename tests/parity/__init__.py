@@ -1,0 +1,1 @@
+"""Every CLIP at full size against independent PyTorch implementations; `make parity` runs it."""
