@@ -105,7 +105,7 @@ def pack(tensors, *, vit):
 def resnet_tensors(raw, seed=0):
     """`visual.*` of a ResNet: sizes at which signals neither die nor blow up, no statistic trivial.
 
-    Every channel is mostly on or mostly off, as the norms' biases lie four standard deviations from 0. Where
+    Every channel is mostly on or mostly off, as the norms' biases lie some standard deviations from 0. Where
     many ReLUs stand near their corner, rounding alone turns some of them over, and the gradient with them.
     """
     rng = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def resnet_tensors(raw, seed=0):
         return mean + np.float32(sd) * rng.standard_normal(shape, np.float32)
 
     def sides(channels):
-        return rng.choice(np.float32([-4, 4]), channels)
+        return rng.choice(np.float32([-3.5, 3.5]), channels)
 
     def convolution(name, norm, channels_in, channels, size, scale=1.0, side=None):
         fan_in = channels_in * size * size
@@ -135,13 +135,13 @@ def resnet_tensors(raw, seed=0):
     channels = width
     for stage, blocks in enumerate(vision["layers"]):
         inner = width << stage
-        # Of all blocks, as they add up: sides that differ would meet at 0.
+        # Of all blocks, as they add up: sides that differ would meet at 0. What is on need not be pushed on.
         side = sides(4 * inner)
         for i in range(blocks):
             block = f"layer{stage + 1}.{i}"
             convolution(f"{block}.conv1", f"{block}.bn1", channels, inner, 1)
             convolution(f"{block}.conv2", f"{block}.bn2", inner, inner, 3)
-            convolution(f"{block}.conv3", f"{block}.bn3", inner, 4 * inner, 1, scale=0.2, side=side)
+            convolution(f"{block}.conv3", f"{block}.bn3", inner, 4 * inner, 1, 0.2, np.minimum(side, 0))
             if i == 0:
                 convolution(
                     f"{block}.downsample.0", f"{block}.downsample.1", channels, 4 * inner, 1, side=side

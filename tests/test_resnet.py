@@ -108,12 +108,13 @@ def test_bfloat16_is_close_to_float32(single, half):
     np.testing.assert_array_equal(half.text, single.text)
 
 
-def test_kernels_are_stored_in_the_compute_type_and_norms_and_stem_in_float32(half):
+def test_kernels_are_stored_in_the_compute_type_and_norms_and_the_beginning_in_float32(half):
     params = half.guidance.params
     block = params["layer2"]["0"]
     for kernel in (block["conv2"], block["downsample"], params["attnpool"]["v_proj"]):
         assert kernel["kernel"].dtype == jnp.bfloat16
-    assert params["stem"]["conv2"]["kernel"].dtype == jnp.float32
+    for kernel in (params["stem"]["conv2"], params["layer1"]["0"]["conv1"]):
+        assert kernel["kernel"].dtype == jnp.float32
     for norm in (params["stem"]["norm1"], block["norm3"], block["downsample_norm"]):
         assert norm["scale"].dtype == norm["bias"].dtype == jnp.float32
     assert params["attnpool"]["positional_embedding"].dtype == jnp.float32

@@ -1,6 +1,5 @@
 """One model against its reference: embeddings and pixel gradients, in float32, and bfloat16 against both."""
 
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -73,5 +72,4 @@ def compare(name):
         "spread_text": float(1 - _cosines(text[:1], text[1:2])[0]),
         "spread_image": float(1 - _cosines(embeddings[:1], embeddings[1:])[0]),
         "seconds": time.monotonic() - began,
-        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from voxjax.guidance import hf, names, openclip, tokens
+from voxjax.guidance import hf, names, openclip, resnet, tokens
 from voxjax.guidance.base import Array, Checkpoint, Guidance, Key
 
 _PROMPTS_AT_ONCE = 64
@@ -77,9 +77,10 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
 
 def stored_type(key: Key, dtype: Any) -> Any:
     """The type that a parameter is stored in when the tower computes in `dtype`."""
-    # Norms, the embeddings in front of the first one and the stem of a ResNet are small, and float32 there
-    # is what keeps a bfloat16 tower close to the float32 one.
-    small = len(key) < 2 or key[-1] not in ("kernel", "bias") or "norm" in key[-2] or key[0] == "stem"
+    # Norms, the embeddings in front of the first one and the beginning of a ResNet are small, and float32
+    # there is what keeps a bfloat16 tower close to the float32 one.
+    small = len(key) < 2 or key[-1] not in ("kernel", "bias") or "norm" in key[-2]
+    small |= key[0] in resnet.FLOAT32_PARTS
     return jnp.float32 if small else dtype
 
 

@@ -31,6 +31,8 @@ EXPANSION = 4
 REDUCTION = 32
 # Of an attention head; OpenAI's all have it.
 HEAD_WIDTH = 64
+# Parameters that stay in float32 whatever the tower computes in; see `_Stem`.
+FLOAT32_PARTS = ("stem", "layer1")
 
 
 def fold_norm(
@@ -75,8 +77,8 @@ def _halve(x: Array) -> Array:
 class _Stem(nn.Module):
     """Images [n, s, s, 3] -> [n, s / 4, s / 4, w], float32 whatever the rest computes in.
 
-    It is a thousandth of the parameters, and all that follows sees through it: rounded to bfloat16 it would
-    make a third of the squared error of the tower's gradient.
+    Stem and first stage are a hundredth of the parameters, and all that follows sees through them: their
+    kernels rounded to bfloat16 would make most of the error of the tower's gradient.
     """
 
     width: int
@@ -178,7 +180,7 @@ class ResNetTower(nn.Module):
       width: w.
       embedding_size: d.
       heads: of the attention that sums up the last map.
-      dtype: compute type of convolutions and matrix products behind the stem.
+      dtype: compute type of convolutions and matrix products behind the first stage.
       remat: derivatives keep the blocks' inputs and compute the rest again.
     """
 
@@ -193,10 +195,10 @@ class ResNetTower(nn.Module):
     def __call__(self, images: Array) -> tuple[Array, Array]:
         """See the class."""
         n, size = images.shape[:2]
-        x = _Stem(self.width, name="stem")(images).astype(self.dtype)
+        x = _Stem(self.width, name="stem")(images)
         for i, blocks in enumerate(self.layers):
-            shrink = 1 if i == 0 else 2
-            x = _Stage(blocks, self.width << i, shrink, self.dtype, self.remat, name=f"layer{i + 1}")(x)
+            shrink, dtype = (1, jnp.float32) if i == 0 else (2, self.dtype)
+            x = _Stage(blocks, self.width << i, shrink, dtype, self.remat, name=f"layer{i + 1}")(x)
         k = size // REDUCTION
         chex.assert_shape(x, (n, k, k, REDUCTION * self.width))
         pool = _AttentionPool(self.embedding_size, self.heads, self.dtype, name="attnpool")
