@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 import chex
+import dm_pix
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -120,7 +121,7 @@ def jitter_colour(draw: DiffAugDraw, colour: Array) -> Array:
     Returns:
       [height, width, 3]; may leave [0, 1], as in the reference.
     """
-    colour = colour + draw.brightness
+    colour = dm_pix.adjust_brightness(colour, draw.brightness)
     grey = jnp.mean(colour, axis=-1, keepdims=True)
     colour = (colour - grey) * draw.saturation + grey
     mean = jnp.mean(colour)
