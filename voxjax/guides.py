@@ -92,4 +92,7 @@ def _picture(config: ConfigDict, guidance: Guidance) -> np.ndarray | None:
 def _micro_batch(config: ConfigDict, guidance: Guidance) -> int:
     """Images that the model sees at a time, a divisor of those of a step."""
     n = config.cameras.views_per_step * config.augment.n_diff * config.augment.n_back
-    return choose_micro_batch(guidance, n, wanted=config.clip.micro_batch, free=free_bytes())
+    free = free_bytes()
+    # What several models keep for the backward pass is there at the same time.
+    each = None if free is None else free // len(guide_specs(config))
+    return choose_micro_batch(guidance, n, wanted=config.clip.micro_batch, free=each)

@@ -149,7 +149,8 @@ class SceneWatch:
     def look(self, step: int, scalars: Mapping[str, float]) -> list[str]:
         """Returns the warnings that are new after this step, each said once until things get better."""
         mean = scalars["transmittance"]
-        seen = {"empty": mean > self.EMPTY, "full": mean < self.FULL, "overflow": scalars["overflow"] > 0}
+        lost = scalars["overflow"] + scalars.get("vertices_overflow", 0.0)
+        seen = {"empty": mean > self.EMPTY, "full": mean < self.FULL, "overflow": lost > 0}
         fresh = []
         for name, now in seen.items():
             if not now:
@@ -159,14 +160,14 @@ class SceneWatch:
             first = self._since.setdefault(name, step)
             if name not in self._told and (name == "overflow" or step - first >= self._patience):
                 self._told.add(name)
-                fresh.append(self._words(name, step - first, mean, scalars))
+                fresh.append(self._words(name, step - first, mean, lost))
         return fresh
 
     @staticmethod
-    def _words(name: str, steps: int, mean: float, scalars: Mapping[str, float]) -> str:
+    def _words(name: str, steps: int, mean: float, lost: float) -> str:
         if name == "overflow":
             return (
-                f"warning: {int(scalars['overflow'])} samples of a step found no room and were left out; "
+                f"warning: {int(lost)} samples or vertices of a step found no room and were left out; "
                 "pictures are right, training is slightly off. Lower field.side, or report this config"
             )
         advice = {
