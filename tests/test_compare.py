@@ -7,7 +7,6 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -204,7 +203,10 @@ MISTAKES = [
     (["--config=CONFIGS/demo.py"], "--prompt"),
     (["--config=CONFIGS/none.py", "--prompt=x"], "no such file"),
     (["--config=CONFIGS/vox_exp.py:all", "--prompt=x"], "lists no VARIANTS"),
-    (["--config=CONFIGS/demo.py", "--config=CONFIGS/vox_exp.py:tiny", "--prompt=x"], "paper, mid, low"),
+    (
+        ["--config=CONFIGS/demo.py", "--config=CONFIGS/vox_exp.py:tiny", "--prompt=x"],
+        "paper, ensemble, mid, low",
+    ),
     (["--config=CONFIGS/demo.py", "--prompt=a zebra"], "zebra"),
     (["--config=CONFIGS/demo.py", "--prompt= "], "must be a text"),
     (["--config=CONFIGS/demo.py", f"--prompt={PROMPT}", "--held-out=pocket"], "--held-out=pocket: it guides"),
@@ -266,11 +268,8 @@ def test_the_judge_is_no_guide(guides, judge, monkeypatch):
     monkeypatch.setattr(compare.names, "locate", lambda name, path=None: Path(path or f"/clips/{name}"))
     read = []
     monkeypatch.setattr(compare, "load_guidance", lambda name, *, prompts, path=None: read.append(name))
-    clip = {"path": "", "second_path": "", "second_model": "", "negatives": ()}
-    entries = [
-        compare.Entry(name, name, SimpleNamespace(clip=SimpleNamespace(model=name, **clip)), Path(name))
-        for name in guides
-    ]
+    configs = [load(f"{ROOT}/configs/demo.py", [("prompt", PROMPT), ("clip.model", name)]) for name in guides]
+    entries = [compare.Entry(name, name, c, Path(name)) for name, c in zip(guides, configs, strict=True)]
     judges, held_out = compare.choose_judges(entries, "", PROMPT)
     assert held_out == judge and judges == {name: name for name in [*guides, judge]}
     assert read == [*guides, judge]  # each has read the prompt before the first run
