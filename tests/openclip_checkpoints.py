@@ -102,11 +102,12 @@ def pack(tensors, *, vit):
     return packed
 
 
-def resnet_tensors(raw, seed=0):
+def resnet_tensors(raw, seed=0, margin=0.5):
     """`visual.*` of a ResNet: sizes at which signals neither die nor blow up, no statistic trivial.
 
-    Every channel is mostly on or mostly off, as the norms' biases lie some standard deviations from 0. Where
-    many ReLUs stand near their corner, rounding alone turns some of them over, and the gradient with them.
+    The norms' biases lie `margin` standard deviations from 0, so that every channel is rather on or rather
+    off. Where many ReLUs stand near their corner, as they do in a deep network with a small margin, rounding
+    alone turns some of them over, and the gradient with them.
     """
     rng = np.random.default_rng(seed)
     model, tensors = raw["model_cfg"], {}
@@ -117,7 +118,7 @@ def resnet_tensors(raw, seed=0):
         return mean + np.float32(sd) * rng.standard_normal(shape, np.float32)
 
     def sides(channels):
-        return rng.choice(np.float32([-3.5, 3.5]), channels)
+        return rng.choice(np.float32([-margin, margin]), channels)
 
     def convolution(name, norm, channels_in, channels, size, scale=1.0, side=None):
         fan_in = channels_in * size * size
@@ -155,12 +156,12 @@ def resnet_tensors(raw, seed=0):
     return tensors
 
 
-def random_tensors(raw, seed=0):
+def random_tensors(raw, seed=0, margin=0.5):
     """All tensors of an open_clip file, and the same text tower and ViT by transformers' names."""
     named = clip_oracle.random_tensors(transformers_config(raw), seed)
     resnet = isinstance(raw["model_cfg"]["vision_cfg"]["layers"], list)
     packed = pack(named, vit=not resnet)
-    return {**packed, **(resnet_tensors(raw, seed + 1) if resnet else {})}, named
+    return {**packed, **(resnet_tensors(raw, seed + 1, margin) if resnet else {})}, named
 
 
 def write_folder(folder, raw, tensors):

@@ -57,7 +57,7 @@ def test_image_embeddings(single):
     for image, embedding in zip(images(), single.embeddings, strict=True):
         expected = checkpoints.resnet_embedding(RAW, TENSORS, image)
         np.testing.assert_allclose(embedding, expected, atol=5e-6)
-    assert np.abs(single.embeddings[0] - single.embeddings[1]).max() > 5e-3
+    assert np.abs(single.embeddings[0] - single.embeddings[1]).max() > 2e-2
     assert single.embeddings.dtype == np.float32
 
 

@@ -31,7 +31,7 @@ For scale: the cosine distance between the embeddings of the two images, and of 
 least {spread} in every model.
 
 About the ResNets' random weights. The running statistics of their batch norms are those that PyTorch takes
-over four random images, and the norms' biases lie 3.5 standard deviations from 0, so that hardly a ReLU
+over four random images, and the norms' biases lie 4 standard deviations from 0, so that hardly a ReLU
 stands at its corner. One that does is turned over by rounding alone, and the gradient changes by all that
 passes through it: a single one of the millions in RN50x4 by 1.2e-3, seen between PyTorch's own float32 and
 float64. With biases near 0, where half of all ReLUs are near their corner, the gradients of a float32 and a
@@ -44,8 +44,8 @@ stay in float32: rounding their kernels made most of the gradient's error.
 ROWS = """
 ## Every name of the table, at full size
 
-Each checkpoint is built with random float32 weights in the layout of its repository, loaded by its name from
-its folder in a fresh process (prompts encoded, text tower dropped, image tower in float32), encodes one
+Each checkpoint is built with random float32 weights in the layout that stands beside it, loaded by its name
+from its folder in a fresh process (prompts encoded, text tower dropped, image tower in float32), encodes one
 image, and is removed. "Published" is the released model's number of parameters, in millions. "Load" is
 seconds until parameters and prompts are on the device, compilation of the text tower included. "Peak" is the
 largest resident memory of the process up to then, the pages of the mapped file included; {imports} of it are
@@ -122,7 +122,7 @@ def render(figures):
         )
         for each in figures["rows"]
     ]
-    imports = _mib(max(each["imports_bytes"] for each in figures["rows"]))
+    imports = _mib(min(each["imports_bytes"] for each in figures["rows"]))
     page += ROWS.format(table="\n".join(table), imports=imports)
     table = [
         _row(
