@@ -225,15 +225,15 @@ def test_the_pocket_model_names_a_render(picture, tmp_path):
 def test_shares_are_the_softmax_under_the_models_own_scale(picture, tmp_path, capsys):
     file = tmp_path / "captions.txt"
     file.write_text("a red sphere\n\n a blue cube\na red sphere\na cyan torus\n")
-    folder = POCKET.parent / "pocket-eval"
+    folder = POCKET
     main(["check", f"--path={folder}", f"--image={picture}", f"--captions={file}", "--top=2"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(str(folder)) and "over 3 captions" in lines[0] and len(lines) == 4
     asked = ["a red sphere", "a blue cube", "a cyan torus"]
-    guidance, texts = load_guidance("pocket-eval", prompts=asked, dtype="float32")
-    pixels = Image.open(picture).convert("RGB").resize((72, 72), Image.Resampling.BICUBIC)
+    guidance, texts = load_guidance("pocket", prompts=asked, dtype="float32")
+    pixels = Image.open(picture).convert("RGB").resize((48, 48), Image.Resampling.BICUBIC)
     image = np.asarray(pixels, np.float32)[None] / 255
-    cosines = np.asarray(guidance.encode(guidance.params, image) @ texts.T, np.float64)[0]
+    cosines = np.asarray(jax.jit(guidance.encode)(guidance.params, image) @ texts.T, np.float64)[0]
     weights = np.exp(np.exp(load_file(folder / "model.safetensors")["logit_scale"]) * cosines)
     shares = dict(zip(asked, weights / weights.sum(), strict=True))
     for line, text in zip(lines[2:], sorted(asked, key=lambda text: -shares[text]), strict=False):
