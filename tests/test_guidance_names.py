@@ -1,14 +1,12 @@
 """Names of CLIPs: folders, the hub (a small one, served from this process), the cache, and no network."""
 
-import http.server
-import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+import small_hub
 
 from voxjax.errors import UserError
 from voxjax.guidance import names
@@ -94,54 +92,16 @@ def test_only_one_form_of_everything_is_fetched_and_weights_last(files, needed):
     assert names.needed_files(files) == needed
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the hub's interface as fetching files takes; counts what was fetched."""
-
-    repositories = {"openai/clip-vit-base-patch32": OPENAI, "owner/pickled": SMALL | {"pytorch_model.bin"}}
-    sha = "0123456789abcdef0123456789abcdef01234567"
-    fetched: list[str] = []
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def answer(self, *, body):
-        path = self.path.strip("/").split("?")[0].split("/")
-        status, content, headers = 404, b"{}", {"X-Error-Code": "RepoNotFound"}
-        if path[:2] == ["api", "models"] and "/".join(path[2:4]) in self.repositories:
-            name = "/".join(path[2:4])
-            siblings = [{"rfilename": file} for file in sorted(self.repositories[name])]
-            content, headers = json.dumps({"id": name, "sha": self.sha, "siblings": siblings}).encode(), {}
-            status = 200
-        elif "resolve" in path:
-            file = path[-1]
-            status, content = 200, f"content of {file}".encode()
-            headers = {"ETag": f'"{file}"', "X-Repo-Commit": self.sha}
-            if body:
-                self.fetched.append(file)
-        self.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def hub():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    Hub.fetched.clear()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    class Hub(small_hub.Hub):
+        repositories = {
+            "openai/clip-vit-base-patch32": {file: f"content of {file}".encode() for file in OPENAI},
+            "owner/pickled": dict.fromkeys(SMALL | {"pytorch_model.bin"}, b""),
+        }
+
+    with small_hub.serve(Hub):
+        yield Hub
 
 
 def locate_elsewhere(cache, *wanted, **environment):
@@ -169,22 +129,22 @@ for name in sys.argv[1:]:
 
 def test_the_hub_gives_what_is_needed_and_no_pickle_and_then_the_cache_does(hub, tmp_path):
     wanted = ("ViT-B/32", "owner/pickled", "owner/nothing")
-    found, pickled, nothing = locate_elsewhere(tmp_path, *wanted, HF_ENDPOINT=hub)
+    found, pickled, nothing = locate_elsewhere(tmp_path, *wanted, HF_ENDPOINT=hub.address())
     needed = ["config.json", "flax_model.msgpack", "preprocessor_config.json", "tokenizer.json"]
-    assert sorted(Hub.fetched) == needed and Hub.fetched[-1] == "flax_model.msgpack"
+    assert sorted(hub.fetched) == needed and hub.fetched[-1] == "flax_model.msgpack"
     assert sorted(file.name for file in Path(found).iterdir()) == needed
     assert (Path(found) / "config.json").read_text() == "content of config.json"
     assert "owner/pickled (revision main) lacks model.safetensors or flax_model.msgpack" in pickled
     assert "no such public repository" in nothing and "pocket, pocket-eval" in nothing
 
-    Hub.fetched.clear()
+    hub.fetched.clear()
     assert locate_elsewhere(tmp_path, "openai/clip-vit-base-patch32", HF_ENDPOINT="http://127.0.0.1:9") == [
         found
     ]
     (Path(found) / "flax_model.msgpack").unlink()
-    assert locate_elsewhere(tmp_path, "ViT-B/32", HF_ENDPOINT=hub) == [found]
+    assert locate_elsewhere(tmp_path, "ViT-B/32", HF_ENDPOINT=hub.address()) == [found]
     assert (Path(found) / "flax_model.msgpack").is_file()
-    assert set(Hub.fetched) <= {"flax_model.msgpack"}
+    assert set(hub.fetched) <= {"flax_model.msgpack"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from voxjax.errors import UserError
 
@@ -13,8 +13,8 @@ from voxjax.errors import UserError
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are `UserError`s, and which accepts no shortened names."""
 
-    def __init__(self, *, prog: str, description: str):
-        super().__init__(prog=prog, description=description, allow_abbrev=False)
+    def __init__(self, *, prog: str, description: str, **options: Any):
+        super().__init__(prog=prog, description=description, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the whole usage."""

@@ -21,6 +21,8 @@ from flax import traverse_util
 from voxjax.guidance import hf, names, openclip, resnet, tokens
 from voxjax.guidance.base import Array, Checkpoint, Guidance, Key
 
+# Logarithm of what the cosines are multiplied by before the softmax of training.
+LOGIT_SCALE: Key = ("logit_scale",)
 _PROMPTS_AT_ONCE = 64
 
 
@@ -50,11 +52,8 @@ def load(
         eos_token_id=checkpoint.eos_token_id,
     )
     size = checkpoint.image_size
-    image_shapes = shapes(checkpoint.image_tower, jnp.zeros((1, size, size, 3)))
-    text_shapes = shapes(
-        checkpoint.text_tower, np.zeros((1, checkpoint.max_tokens), np.int32), np.zeros(1, np.int32)
-    )
-    flat = checkpoint.read({**image_shapes, **text_shapes, ("logit_scale",): ()})
+    image_shapes, text_shapes = tower_shapes(checkpoint)
+    flat = checkpoint.read({**image_shapes, **text_shapes, LOGIT_SCALE: ()})
     text_params = traverse_util.unflatten_dict(
         {key: np.asarray(flat[key], np.float32) for key in text_shapes}
     )
@@ -63,6 +62,22 @@ def load(
     params = traverse_util.unflatten_dict(image_params)
     encode = make_encode(checkpoint, remat=remat)
     return Guidance(params, name, size, checkpoint.embedding_size, encode), text
+
+
+def read_weights(checkpoint: Checkpoint) -> dict[Key, np.ndarray]:
+    """Every parameter of both towers, and the scale of the logits; as `load` reads them.
+
+    Raises:
+      UserError: a file that is damaged, or does not fit the config beside it.
+    """
+    image_shapes, text_shapes = tower_shapes(checkpoint)
+    return checkpoint.read({**image_shapes, **text_shapes, LOGIT_SCALE: ()})
+
+
+def tower_shapes(checkpoint: Checkpoint) -> tuple[dict[Key, tuple[int, ...]], dict[Key, tuple[int, ...]]]:
+    """Shape of every parameter of image tower and text tower."""
+    image_shapes = image_tower_shapes(checkpoint.image_tower, checkpoint.image_size)
+    return image_shapes, text_tower_shapes(checkpoint.text_tower, checkpoint.max_tokens)
 
 
 def describe(folder: Path, dtype: Any) -> Checkpoint:
@@ -115,6 +130,17 @@ def _encode_text(tower: nn.Module, params: Any, ids: np.ndarray, ends: np.ndarra
         params = jax.device_put(params)
         parts = [encode(params, ids[i : i + batch], ends[i : i + batch]) for i in range(0, len(ids), batch)]
     return jnp.concatenate(parts)[: len(ids) - fill]
+
+
+def image_tower_shapes(tower: nn.Module, image_size: int) -> dict[Key, tuple[int, ...]]:
+    """Shape of every parameter of an image tower that takes [n, s, s, 3]."""
+    return shapes(tower, jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32))
+
+
+def text_tower_shapes(tower: nn.Module, max_tokens: int) -> dict[Key, tuple[int, ...]]:
+    """Shape of every parameter of a text tower that takes [p, l]."""
+    ids, ends = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((1, max_tokens), (1,)))
+    return shapes(tower, ids, ends)
 
 
 def shapes(tower: nn.Module, *inputs: Any) -> dict[Key, tuple[int, ...]]:

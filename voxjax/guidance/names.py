@@ -45,13 +45,14 @@ _TIMEOUT_S = 20.0
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
-def locate(name: str, *, path: str | Path | None = None) -> Path:
+def locate(name: str, *, path: str | Path | None = None, again: bool = False) -> Path:
     """Finds the folder of a model, fetching it from the hub if need be.
 
     Args:
       name: a shipped name, a short name, a folder, or a hub name `owner/repository`, also with a revision
         (`owner/repository@refs/pr/3`).
       path: folder to use in place of what the name would lead to.
+      again: fetch what comes from the hub even if the cache has it.
 
     Returns:
       The folder, with every file that is needed.
@@ -59,14 +60,40 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
     Raises:
       UserError: no such name or folder, files missing, or the hub out of reach.
     """
-    if path:
-        return _complete(Path(os.path.expanduser(path)))
+    place = Path(os.path.expanduser(path)) if path else _place(name)
+    if isinstance(place, Path):
+        return _complete(place)
+    cached = None if again else _cached(*place)
+    if cached is not None and not missing_files({file.name for file in cached.iterdir()}):
+        return cached
+    return _complete(_fetch(name, *place, again=again))
+
+
+def find(name: str) -> tuple[Path | None, list[str]]:
+    """What this machine has of a model, without a network.
+
+    Args:
+      name: as `locate` takes it.
+
+    Returns:
+      Its folder, None if there is nothing; and the files that it still lacks, in words.
+
+    Raises:
+      UserError: no such name.
+    """
+    place = _place(name)
+    folder = place if isinstance(place, Path) else _cached(*place)
+    return folder, missing_files({file.name for file in folder.iterdir()} if folder else set())
+
+
+def _place(name: str) -> Path | tuple[str, str]:
+    """The folder that a name stands for, or repository and revision on the hub."""
     if name in SHIPPED:
-        return _complete(Path(__file__).parent / "pocket" / name)
+        return Path(__file__).parent / "pocket" / name
     repository = HUB_NAMES.get(name, name)
     folder = Path(os.path.expanduser(name))
     if repository == name and name and folder.is_dir():
-        return _complete(folder)
+        return folder
     match = _HUB_NAME.fullmatch(repository)
     if match is None or name.startswith((".", "/", "~")):
         known = ", ".join((*SHIPPED, *HUB_NAMES))
@@ -74,7 +101,7 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
             f"no CLIP called {name!r}: the known names are {known};"
             " a hub name (owner/repository) or the folder of a checkpoint will do as well"
         )
-    return _complete(_fetch(name, match[1], match[2] or "main"))
+    return match[1], match[2] or "main"
 
 
 def is_open_clip(files: set[str]) -> bool:
@@ -115,16 +142,17 @@ def needed_files(files: set[str]) -> list[str]:
     """
     config = OPEN_CLIP_CONFIG if is_open_clip(files) else CONFIG
     small = [config, *OPTIONAL, *([TOKENIZER] if TOKENIZER in files else TOKENIZER_PARTS)]
+    return [name for name in (*small, *weight_files(files)) if name in files]
+
+
+def weight_files(files: set[str]) -> list[str]:
+    """The one form of weights that is read of a folder with these file names."""
     parts = sorted(name for name in files if re.fullmatch(r"model-\d+-of-\d+\.safetensors", name))
     if is_open_clip(files):
-        weights = [convert.OPEN_CLIP_SAFETENSORS]
-    elif convert.SAFETENSORS in files:
-        weights = [convert.SAFETENSORS]
-    elif convert.SAFETENSORS_INDEX in files:
-        weights = [*parts, convert.SAFETENSORS_INDEX]
-    else:
-        weights = [convert.MSGPACK]
-    return [name for name in (*small, *weights) if name in files]
+        return [convert.OPEN_CLIP_SAFETENSORS]
+    if convert.SAFETENSORS in files:
+        return [convert.SAFETENSORS]
+    return [*parts, convert.SAFETENSORS_INDEX] if convert.SAFETENSORS_INDEX in files else [convert.MSGPACK]
 
 
 def _complete(folder: Path) -> Path:
@@ -136,20 +164,25 @@ def _complete(folder: Path) -> Path:
     return folder
 
 
-def _fetch(name: str, repository: str, revision: str) -> Path:
-    """The repository's snapshot folder: from the cache when it is complete there, else downloaded."""
-    from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _cached(repository: str, revision: str) -> Path | None:
+    """The repository's snapshot folder in the cache, whole or not; None without one."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     # The cache comes first: weights do not change, and a run must restart without a network.
     try:
-        cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        if not missing_files({file.name for file in cached.iterdir()}):
-            return cached
+        return Path(snapshot_download(repository, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
-        pass
+        return None
     except HFValidationError as error:
         raise UserError(f"{repository!r} cannot be the name of a hub repository") from error
+
+
+def _fetch(name: str, repository: str, revision: str, *, again: bool) -> Path:
+    """Downloads what is needed of a repository; returns its snapshot folder."""
+    from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     try:
         siblings = HfApi().model_info(repository, revision=revision, timeout=_TIMEOUT_S).siblings
         held = {file.rfilename for file in siblings or ()}
@@ -160,8 +193,8 @@ def _fetch(name: str, repository: str, revision: str) -> Path:
                 " name another revision with owner/repository@revision"
             )
         *first, last = needed_files(held)
-        snapshot_download(repository, revision=revision, allow_patterns=first)
-        return Path(hf_hub_download(repository, last, revision=revision)).parent
+        snapshot_download(repository, revision=revision, allow_patterns=first, force_download=again)
+        return Path(hf_hub_download(repository, last, revision=revision, force_download=again)).parent
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         unknown = "" if name in HUB_NAMES else f" Names known without a hub: {', '.join(SHIPPED)}."
         files = f"{CONFIG}, {convert.SAFETENSORS} (or {convert.MSGPACK})"

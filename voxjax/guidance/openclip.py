@@ -88,16 +88,13 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
         model, pixels = raw["model_cfg"], raw.get("preprocess_cfg", {})
         vision = model["vision_cfg"]
         _refuse_unknown_settings(model, source)
-        config = hf.make_config(_clip_config(model), source=str(source))
-        tower: Any = hf.ImageTower(config, dtype)
-        if isinstance(vision["layers"], list):
-            tower = _resnet_tower(model, dtype, source)
+        image_tower, text_tower = towers(model, dtype, source=source)
         return Checkpoint(
-            image_tower=tower,
-            text_tower=hf.TextTower(config),
+            image_tower=image_tower,
+            text_tower=text_tower,
             image_size=vision["image_size"],
             embedding_size=model["embed_dim"],
-            max_tokens=config.text_config.max_position_embeddings,
+            max_tokens=text_tower.config.text_config.max_position_embeddings,
             eos_token_id=2,  # open_clip reads the embedding at the highest id
             mean=tuple(pixels.get("mean", CLIP_MEAN)),
             sd=tuple(pixels.get("std", CLIP_SD)),
@@ -105,6 +102,24 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{source} does not describe a CLIP of open_clip: {error!r}") from error
+
+
+def towers(model: Mapping[str, Any], dtype: Any, *, source: Path) -> tuple[Any, hf.TextTower]:
+    """Image tower, a ViT or a ResNet, and text tower.
+
+    Args:
+      model: `model_cfg` of an open_clip_config.json.
+      dtype: compute type of the image tower.
+      source: where it stands, for messages.
+
+    Raises:
+      UserError: a model that is not known here; KeyError or TypeError where settings are missing.
+    """
+    config = hf.make_config(_clip_config(model), source=str(source))
+    image_tower: Any = hf.ImageTower(config, dtype)
+    if isinstance(model["vision_cfg"]["layers"], list):
+        image_tower = _resnet_tower(model, dtype, source)
+    return image_tower, hf.TextTower(config)
 
 
 def _refuse_unknown_settings(model: Mapping[str, Any], source: Path) -> None:

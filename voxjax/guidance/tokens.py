@@ -19,6 +19,21 @@ from voxjax.errors import UserError
 VOCABULARY = "vocabulary.json"
 
 
+def vocabulary(folder: Path) -> list[str] | None:
+    """The words in `vocabulary.json`; None where the folder has none, and so takes any.
+
+    Raises:
+      UserError: a file that is not `{"words": [...]}`.
+    """
+    file = folder / VOCABULARY
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["words"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'cannot read {file}, which should be {{"words": [...]}}: {error!r}') from error
+
+
 def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
     """Holds the prompts against `vocabulary.json` (`{"words": [...]}`), if the folder has one.
 
@@ -32,13 +47,9 @@ def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
     Raises:
       UserError: naming the unknown words and listing the known ones.
     """
-    file = folder / VOCABULARY
-    if not file.is_file():
+    known = vocabulary(folder)
+    if known is None:
         return list(prompts)
-    try:
-        known = json.loads(file.read_text(encoding="utf-8"))["words"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f'cannot read {file}, which should be {{"words": [...]}}: {error!r}') from error
     used = [re.findall(r"[^\W_]+", prompt.lower()) for prompt in prompts]
     unknown = [word for word in dict.fromkeys(itertools.chain(*used)) if word not in known]
     if unknown:
