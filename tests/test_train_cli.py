@@ -86,7 +86,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, tiny_clip):
         ([], "--config"),
         (["--config=configs/none.py"], "no such file"),
         (["--config=configs/vox_exp.py"], "--config.prompt=''"),
-        (["--config=configs/vox_exp.py:tiny", "--config.prompt=x"], "paper, mid, low"),
+        (["--config=configs/vox_exp.py:tiny", "--config.prompt=x"], "paper, ensemble, mid, low"),
         (["--config=configs/demo.py", "--workdri=x"], "did you mean --workdir"),
         (["--config=configs/demo.py", "--config.steps=ten"], "not a whole number"),
         (["--config=configs/demo.py", "--config.field.name=vox_best", "--workdir=W"], "vox_exp"),
