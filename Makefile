@@ -1,6 +1,7 @@
 # make demo                            an object from a prompt, in minutes on two CPU cores
 # make demo PROMPT="a green torus"
-# make test | lint                     the whole suite | ruff and mypy
+# make test | test-all | lint          the suite | with what is slow and rarely breaks | ruff and mypy
+# make test-all-pythons                the suite under every Python of PYTHONS that is there
 # make parity                          every CLIP at full size against PyTorch; writes docs/parity.md
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
 # make gallery                         the three fields side by side on eight prompts, to docs/gallery
@@ -12,6 +13,7 @@
 # unless PIP_ARGS names a place with builds for the CPU.
 
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13
 VENV ?= .venv
 CONFIG ?= configs/demo.py
 PROMPT ?= a red sphere
@@ -29,13 +31,25 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 export PROMPT
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint parity pocket pocket-report gallery
+.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report gallery
 
 demo: $(VENV)/.runtime
 	@$(RUN) -m voxjax.train --config=$(CONFIG) --config.prompt="$$PROMPT"
 
 test: $(VENV)/.tools
+	@$(RUN) -m pytest -m "not slow" $(TEST_ARGS)
+
+test-all: $(VENV)/.tools
 	@$(RUN) -m pytest $(TEST_ARGS)
+
+# Each in an environment of its own; one that is not installed is named and passed over.
+test-all-pythons:
+	@for python in $(PYTHONS); do \
+	  if $$python -c '' 2>/dev/null; then \
+	    echo "== $$($$python --version)"; \
+	    $(MAKE) --no-print-directory test-all PYTHON=$$python VENV=$(VENV)-$$(basename $$python) || exit 1; \
+	  else echo "== $$python is not here: left out"; fi; \
+	done
 
 lint: $(VENV)/.tools
 	@$(RUN) -m ruff check .
@@ -46,8 +60,8 @@ parity: $(PARITY_VENV)/.ready
 	@PYTHONPATH=tests $(PARITY_VENV)/bin/python -m parity $(PARITY_ARGS)
 
 pocket: $(VENV)/.runtime
-	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket $(POCKET_ARGS)
-	@$(RUN) -m voxjax.guidance.pocket.train --model=pocket-eval $(POCKET_ARGS)
+	@$(RUN) -m voxjax.pocket.train --model=pocket $(POCKET_ARGS)
+	@$(RUN) -m voxjax.pocket.train --model=pocket-eval $(POCKET_ARGS)
 
 pocket-report: $(VENV)/.runtime
 	@$(RUN) -m launch.pocket_report $(POCKET_ARGS)

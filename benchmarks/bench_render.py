@@ -20,7 +20,7 @@ import numpy as np
 
 from voxjax import cameras
 from voxjax.fields import grid, make_field
-from voxjax.render import SampleBudget, budget_for, render_rays
+from voxjax.rendering import SampleBudget, budget_for, render_rays
 
 RADIUS, ELEVATION_DEG, STEP_VOXELS = 4.0, 30.0, 0.5
 

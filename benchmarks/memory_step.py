@@ -16,16 +16,17 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
-from voxjax import assembly
-from voxjax.config import load, take_overrides
-from voxjax.ensemble import guide_specs
+from voxjax.config.loading import load, take_overrides
 from voxjax.factory import make_plan
 from voxjax.guidance import hf, loading
 from voxjax.guidance.base import CLIP_MEAN, CLIP_SD, Checkpoint, Guidance
-from voxjax.guides import Loaded
-from voxjax.memory import bytes_per_image
-from voxjax.step import Guide, make_step
-from voxjax.training_views import choose_room, first_occupancy
+from voxjax.guidance.ensemble import guide_specs
+from voxjax.guidance.memory import bytes_per_image
+from voxjax.training import assembly
+from voxjax.training.guides import Loaded
+from voxjax.training.parts import Guide
+from voxjax.training.step import make_step
+from voxjax.training.views import choose_room, first_occupancy
 
 LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
 SIZES: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.processes import Job, call, read_lines, run_name, train_all
+from launch.processes import Job, call, read_lines, refuse_unranked, run_name, train_all
 
 PROMPTS = Path("launch/pocket_prompts.txt")
 CAPTIONS = Path("launch/pocket_captions.txt")
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
     prompts = read_lines(args.prompts) if args.prompts else one_per_shape(read_lines(PROMPTS))
+    refuse_unranked(prompts, read_lines(CAPTIONS))
     jobs = {
         variant: [
             Job(args.runs / variant / run_name(p, seed), f"configs/demo.py:{variant}", p, seed, overrides)
@@ -52,7 +53,7 @@ def main() -> None:
         runs = [f"--runs={job.workdir}" for job in jobs[variant]]
         call("voxjax.evaluate", *runs, f"--prompts={CAPTIONS}", "--clip=pocket-eval", f"--out={table}")
     call(
-        "voxjax.gallery",
+        "voxjax.evaluation.gallery",
         *(f"--table={variant}={table}" for variant, table in tables.items()),
         f"--out={args.out}",
         "--title=What each field makes with the small CLIP",

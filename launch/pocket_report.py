@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.processes import Job, call, read_lines, run_name, train_all
+from launch.processes import Job, call, read_lines, refuse_unranked, run_name, train_all
 
 TITLES = {
     "cosine": "Plain cosine",
@@ -52,8 +52,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
     prompts, captions = read_lines(args.prompts), read_lines(args.captions)
+    refuse_unranked(prompts, captions)
     args.out.mkdir(parents=True, exist_ok=True)
-    call("voxjax.guidance.pocket.score", f"--out={args.out / 'true_renders.json'}")
+    call("voxjax.pocket.score", f"--out={args.out / 'true_renders.json'}")
     train_all(
         [
             job(prompt, seed, objective, captions, args.runs, overrides)
@@ -73,7 +74,7 @@ def main() -> None:
             f"--out={table}",
         )
         call(
-            "voxjax.report",
+            "voxjax.evaluation.primitives",
             f"--table={table}",
             f"--out={args.out / objective}",
             f"--title={TITLES[objective]}",

@@ -90,6 +90,22 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
+def refuse_unranked(prompts: Sequence[str], captions: Sequence[str]) -> None:
+    """Stops before the first run if a prompt is not among the captions that its object will be ranked by.
+
+    Raises:
+      SystemExit: status 2, with the prompt in one line.
+    """
+    known = {caption.lower().strip(" .,") for caption in captions}
+    missing = [prompt for prompt in prompts if prompt.lower().strip(" .,") not in known]
+    if missing:
+        print(
+            f"voxjax: no caption for the prompt {missing[0]!r}; the judge ranks captions only",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
+
+
 def run_name(prompt: str, seed: int) -> str:
     """Returns the folder name of a run."""
     return f"{prompt.replace(' ', '-')}-{seed}"

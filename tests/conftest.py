@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
     """Folder of a random CLIP that knows `a red blue sphere cube on top of` and takes images of 20 px."""
-    from clip_oracle import write_checkpoint
+    from helpers.clip_oracle import write_checkpoint
 
     return write_checkpoint(tmp_path_factory.mktemp("clip") / "tiny")[0]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from voxjax.checkpoint import Checkpoints, to_state
-from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.structs import TrainState
+from voxjax.training.optimiser import OptimiserOptions, make_optimiser
 
 
 def make_state(step, shape=(3, 4, 5)):
@@ -116,13 +116,17 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(saved, damage):
     checkpoints.close()
 
 
-def test_all_damaged_is_none(saved):
+def test_all_damaged_is_one_error_that_names_the_latest(saved):
     folder, _ = saved
     for step in (2, 5, 9):
         empty(folder / str(step))
-    with pytest.warns(UserWarning, match="is damaged") as caught:
-        assert Checkpoints(folder).restore_latest() is None
-    assert [str(each.message).split()[1] for each in caught] == ["9", "5", "2"]
+    message = r"checkpoint of step 9 \(files.json is missing.*\) is damaged and so are the 2 before it"
+    with pytest.raises(ValueError, match=message):
+        Checkpoints(folder).restore_latest()
+
+
+def test_without_checkpoints_there_is_none(tmp_path):
+    assert Checkpoints(tmp_path).restore_latest() is None
 
 
 def test_what_a_kill_left_is_no_checkpoint(saved):

@@ -6,18 +6,18 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import write_run
-from small_training import ROOT, environment
+from helpers.small_runs import write_run
+from helpers.small_training import ROOT, environment
 
-from voxjax import compare, comparison, evaluate, outputs
-from voxjax.config import load
+from voxjax import compare, evaluate
 from voxjax.errors import UserError
+from voxjax.evaluation import processes
+from voxjax.pictures import outputs
+from voxjax.pictures.views import picture_options, view_of
 from voxjax.run import CONFIG, load_run
-from voxjax.views import picture_options, view_of
 
 PROMPT = "a red sphere"
 NAMES = ("mine-red", "mine-blue", "mine-broken")
@@ -55,7 +55,7 @@ def write_configs(folder, runs):
     places = {name.removeprefix("mine-"): str(workdir / CONFIG) for name, workdir in runs.items()}
     path.write_text(
         "from pathlib import Path\nfrom ml_collections import ConfigDict\n"
-        "from voxjax.config import from_json\n"
+        "from voxjax.config.saved import from_json\n"
         f"PLACES = {places!r}\nVARIANTS = (*PLACES, 'broken')\n"
         "def get_config(variant):\n"
         "    text = Path(PLACES[variant if variant in PLACES else 'red']).read_text()\n"
@@ -99,6 +99,7 @@ def compared(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compare, "start", start)
+        patch.setattr(processes, "start", start)
         with pytest.raises(SystemExit) as left:
             compare.main(
                 [
@@ -250,59 +251,3 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path):
     assert done.returncode == 2 and done.stdout == ""
     assert "zebra" in done.stderr and done.stderr.startswith("voxjax: ") and done.stderr.count("\n") == 1
     assert not (tmp_path / "x").exists()
-
-
-@pytest.mark.parametrize(
-    ("guides", "judge"),
-    [
-        (["pocket"], "pocket-eval"),
-        (["pocket-eval"], "pocket"),
-        (["pocket", "ViT-B/16"], "pocket-eval"),
-        (["ViT-B/16"], "ViT-B/32"),
-        (["ViT-B/32"], "ViT-B/16"),
-        (["ViT-B/32", "ViT-B/16"], "ViT-L/14"),
-        (["ViT-L/14"], "ViT-B/32"),
-    ],
-)
-def test_the_judge_is_no_guide(guides, judge, monkeypatch):
-    monkeypatch.setattr(compare.names, "locate", lambda name, path=None: Path(path or f"/clips/{name}"))
-    read = []
-    monkeypatch.setattr(compare, "load_guidance", lambda name, *, prompts, path=None: read.append(name))
-    configs = [load(f"{ROOT}/configs/demo.py", [("prompt", PROMPT), ("clip.model", name)]) for name in guides]
-    entries = [compare.Entry(name, name, c, Path(name)) for name, c in zip(guides, configs, strict=True)]
-    judges, held_out = compare.choose_judges(entries, "", PROMPT)
-    assert held_out == judge and judges == {name: name for name in [*guides, judge]}
-    assert read == [*guides, judge]  # each has read the prompt before the first run
-    # The same files under another name are the same guide.
-    monkeypatch.setattr(compare.names, "locate", lambda name, path=None: Path("/clips/one"))
-    with pytest.raises(UserError, match="--held-out=my-folder: it guides"):
-        compare.choose_judges(entries, "my-folder", PROMPT)
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("", ""),
-        ("import sys; print('voxjax: no room', file=sys.stderr); sys.exit(2)", "no room"),
-        ("print('out'); raise RuntimeError('why')", "RuntimeError: why"),
-        ("raise SystemExit(3)", "exit status 3"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
-    ],
-)
-def test_the_last_words_of_a_process(code, words, tmp_path, monkeypatch, capsys):
-    (tmp_path / "a_module.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    said = compare.start("a_module", ["--x"], name="a run")
-    assert said.startswith(words) if words else said == ""
-    heard = capsys.readouterr()
-    assert heard.out == "" and all(line.startswith("[a run] ") for line in heard.err.splitlines())
-
-
-def test_differences_are_told_by_key():
-    configs = {
-        name: load(f"{ROOT}/configs/demo.py", [("prompt", PROMPT), *pairs])
-        for name, pairs in {"a": [], "b": [("steps", "9"), ("loss.kl", "0.5")]}.items()
-    }
-    found = comparison.differences(configs)
-    assert found == {"loss.kl": {"a": 0.2, "b": 0.5}, "steps": {"a": 150, "b": 9}}
-    assert comparison.differences({"a": configs["a"], "c": configs["a"]}) == {}

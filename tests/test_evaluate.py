@@ -7,16 +7,14 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_runs import write_run
+from helpers.small_runs import write_run
 
-from voxjax import evaluate, judge
+from voxjax import evaluate
 from voxjax.errors import UserError
 from voxjax.guidance import Guidance
-from voxjax.pictures import colour_image
+from voxjax.pictures.images import colour_image
+from voxjax.pictures.views import view_of
 from voxjax.run import load_run
-from voxjax.scores import ranks, retrieval_scores
-from voxjax.structs import Rendering
-from voxjax.views import view_of
 
 COLOURS = {
     "a red ball.": (1, 0, 0),
@@ -54,70 +52,8 @@ def runs(tmp_path_factory):
 @pytest.fixture
 def captions(tmp_path):
     path = tmp_path / "captions.txt"
-    path.write_text("A red ball\n\na green ball.\na blue ball,\na grey ball\nA RED BALL.\n")
+    path.write_text("A red ball\n\na green ball.\na blue ball,\na grey ball\n")
     return path
-
-
-def test_prompts_are_normalised(captions, tmp_path):
-    assert judge.normalise_prompt(" ,A Red, round Ball. \t") == "a red, round ball."
-    assert judge.read_prompts(captions) == list(COLOURS)
-    (tmp_path / "empty.txt").write_text(" . \n\n")
-    for path, message in [("empty.txt", "no caption"), ("missing.txt", "cannot read")]:
-        with pytest.raises(UserError, match=message):
-            judge.read_prompts(tmp_path / path)
-
-
-def test_scores_by_loops():
-    rng = np.random.default_rng(0)
-    n_runs, n_views, n_captions = 9, 4, 6
-    own = rng.integers(0, n_captions, n_runs)
-    cosines = rng.uniform(-1, 1, (n_runs, n_views, n_captions))
-    # Half of the runs are judged well, so that no score is 0 or 1.
-    cosines[np.arange(0, n_runs, 2), :, own[::2]] += 0.8
-    right = first = objects = 0
-    rank_sum = cosine_sum = 0.0
-    for r in range(n_runs):
-        mean = [sum(cosines[r, v, c] for v in range(n_views)) / n_views for c in range(n_captions)]
-        objects += max(range(n_captions), key=mean.__getitem__) == own[r]
-        for v in range(n_views):
-            order = sorted(range(n_captions), key=lambda c, r=r, v=v: -cosines[r, v, c])
-            rank_sum += order.index(own[r]) + 1
-            cosine_sum += cosines[r, v, own[r]]
-            right += order[0] == own[r]
-            first += v == 0 and order[0] == own[r]
-    scores = retrieval_scores(cosines, own)
-    assert 0 < right < n_runs * n_views and 0 < objects < n_runs
-    assert scores.precision_per_view == pytest.approx(right / (n_runs * n_views))
-    assert scores.precision_per_object == pytest.approx(objects / n_runs)
-    assert scores.precision_first_view == pytest.approx(first / n_runs)
-    assert scores.mean_rank == pytest.approx(rank_sum / (n_runs * n_views))
-    assert scores.mean_cosine == pytest.approx(cosine_sum / (n_runs * n_views))
-
-
-def test_a_blind_judge_scores_nothing():
-    blind = np.full((2, 3, 5), 0.25)
-    np.testing.assert_array_equal(ranks(blind, np.array([0, 4])), 5)
-    assert retrieval_scores(blind, np.array([0, 4])).precision_per_view == 0.0
-    blind[0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="finite"):
-        retrieval_scores(blind, np.array([0, 4]))
-
-
-def test_views_are_the_evaluation_view_and_its_turns():
-    assert judge.eval_azimuths(4) == [30.0, 120.0, 210.0, 300.0]
-    asked = []
-
-    def spy(azimuth_deg, elevation_deg, size_px):
-        asked.append((azimuth_deg, elevation_deg, size_px))
-        shade = np.zeros((size_px, size_px, 3), np.float32)
-        shade[::2, :, 0] = 1.0
-        empty = np.zeros((size_px, size_px), np.float32)
-        return Rendering(colour=shade, transmittance=empty, depth=empty, overflow=np.zeros((), np.int32))
-
-    images = judge.judge_images(spy, [30.0, 120.0], 8)
-    assert asked == [(30.0, 45.0, 16), (120.0, 45.0, 16)]
-    # Two rows of the drawing, one red and one black, make one row of the judge's picture.
-    np.testing.assert_allclose(images, np.broadcast_to([0.5, 0, 0], (2, 8, 8, 3)), atol=1e-6)
 
 
 def test_table_of_small_runs(runs, captions, tmp_path, monkeypatch, capsys):
@@ -185,3 +121,13 @@ def test_command_ends_with_one_line_and_status_2(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("voxjax: --prompts=missing.txt") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("out", ["{tmp}/captions.txt/table.json", "{tmp}"])
+def test_an_out_that_cannot_be_written_is_refused_before_the_work(runs, captions, tmp_path, monkeypatch, out):
+    monkeypatch.setattr(evaluate, "judge_runs", lambda *_: pytest.fail("something was rendered"))
+    monkeypatch.setattr(evaluate, "load_guidance", lambda *_, **__: pytest.fail("a model was loaded"))
+    out = out.format(tmp=tmp_path)
+    with pytest.raises(UserError, match=f"--out={out}: ") as caught:
+        evaluate.main([f"--runs={runs}/a", f"--prompts={captions}", f"--out={out}"])
+    assert "\n" not in str(caught.value)

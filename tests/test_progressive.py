@@ -5,15 +5,15 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.small_training import ROOT, overrides
 from scipy.interpolate import RegularGridInterpolator
-from small_training import ROOT, overrides
 
-from voxjax.config import load
+from voxjax.config.loading import load
 from voxjax.factory import make_plan, make_stage_field
-from voxjax.optimiser import OptimiserOptions, make_optimiser
 from voxjax.progressive import transition
 from voxjax.structs import TrainState
-from voxjax.training_views import choose_room
+from voxjax.training.optimiser import OptimiserOptions, make_optimiser
+from voxjax.training.views import choose_room
 
 ALPHA_INIT = 1e-2
 

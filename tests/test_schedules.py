@@ -80,3 +80,9 @@ def test_windows_are_half_open():
 def test_what_has_no_logarithm_is_refused(make):
     with pytest.raises(ValueError, match="positive"):
         make()
+
+
+def test_one_predicate_for_every_cadence():
+    assert [step for step in range(1, 11) if schedules.is_due(step, 4, 10)] == [4, 8, 10]
+    assert [step for step in range(1, 11) if schedules.is_due(step, 0, 10)] == [10]
+    assert [step for step in range(1, 11) if schedules.is_due(step, 5)] == [5, 10]

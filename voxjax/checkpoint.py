@@ -102,16 +102,24 @@ class Checkpoints:
         """Reads the latest sound checkpoint, skipping damaged ones with a warning.
 
         Returns:
-          As `restore`, or None if there is no sound checkpoint.
+          As `restore`, or None if there is no checkpoint.
+
+        Raises:
+          ValueError: there are some, and all of them are damaged.
         """
+        damaged = []
         for step in reversed(self.steps()):
             try:
-                return self.restore(step)
+                tree = self.restore(step)
             except ValueError as error:
-                warnings.warn(
-                    f"checkpoint {step} is damaged and skipped in favour of the one before ({error})",
-                    stacklevel=2,
-                )
+                damaged.append(f"{step} ({error})")
+                continue
+            for each in damaged:
+                warnings.warn(f"checkpoint {each} is damaged; going back to that of {step}", stacklevel=2)
+            return tree
+        if damaged:
+            others = f" and so are the {len(damaged) - 1} before it" if damaged[1:] else ""
+            raise ValueError(f"the checkpoint of step {damaged[0]} is damaged{others}")
         return None
 
     def discard_after(self, step: int) -> None:

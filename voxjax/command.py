@@ -1,4 +1,4 @@
-"""What the commands share: one-line errors, and a parser that refuses what it does not know."""
+"""What the commands share: their names, one-line errors, and a parser that refuses what it does not know."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ from typing import Any, NoReturn
 
 from voxjax.errors import UserError
 
+COMMANDS = {
+    "train": "train one object from a text prompt",
+    "render": "make the pictures of a run again, at any size",
+    "evaluate": "judge finished runs with a CLIP",
+    "compare": "train several configs on one prompt and set them side by side",
+    "guidance": "list, fetch and try the CLIPs",
+}
+"""Sub-commands of `voxjax`, each also `python -m voxjax.<name>`, with what it does."""
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are `UserError`s, and which accepts no shortened names."""
+    """An argument parser whose complaints are `UserError`s, and which accepts no shortened names.
 
-    def __init__(self, *, prog: str, description: str, **options: Any):
-        super().__init__(prog=prog, description=description, allow_abbrev=False, **options)
+    Args:
+      command: one of `COMMANDS`, for a program of that name and description; None where `options` say both.
+      options: of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, command: str | None = None, **options: Any):
+        if command is not None:
+            sentence = f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}."
+            options = {"prog": f"voxjax {command}", "description": sentence, **options}
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the whole usage."""

@@ -1,11 +1,17 @@
-"""Files that are either complete or absent under their final name."""
+"""Files that are either complete or absent under their final name, in folders that are known to take them."""
 
 from __future__ import annotations
 
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
+
+from voxjax.errors import UserError
 
 
 @contextmanager
@@ -23,8 +29,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps a training run and a render command in one folder out of each other's way.
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    # The process in the name keeps a training run and a render command in one folder out of each other's
+    # way, and tells who left a file behind.
+    part = target.with_name(f".{target.stem}.{_host()}-{os.getpid()}.part{target.suffix}")
     try:
         yield part
         os.replace(part, target)
@@ -41,3 +48,68 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic_path(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _host() -> str:
+    return re.sub(r"\W", "_", socket.gethostname())
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> list[Path]:
+    """Removes the temporary files of `atomic_path` whose process on this machine was killed.
+
+    Args:
+      folder: looked at without its subfolders; it need not exist.
+
+    Returns:
+      The files removed; those of a living process, or of another machine, stay.
+    """
+    removed = []
+    for file in sorted(Path(folder).glob(".*.part*")):
+        owner = re.fullmatch(r"\..+\.(?:(\w+)-)?(\d+)\.part(\.\w+)?", file.name)
+        if owner is None or (owner[1] or _host()) != _host():
+            continue
+        # A process that starts cannot have a file in the making: one under its own number is older than it.
+        if int(owner[2]) == os.getpid() or not psutil.pid_exists(int(owner[2])):
+            file.unlink(missing_ok=True)
+            removed.append(file)
+    return removed
+
+
+def refuse_unwritable(folder: str | os.PathLike[str], flag: str) -> None:
+    """Looks, before any work, whether files can be written into a folder; leaves no trace of having looked.
+
+    Args:
+      folder: need not exist.
+      flag: what the user typed, for the message: "--out=table.json".
+
+    Raises:
+      UserError: it cannot be made, is a file, or does not take files.
+    """
+    wanted = Path(folder)
+    made = [parent for parent in (wanted, *wanted.parents) if not parent.exists()]
+    probe = wanted / f".probe.{_host()}-{os.getpid()}.part"
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{flag}: cannot write there ({error.strerror}); give another folder") from error
+    finally:
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+def refuse_unwritable_file(path: str | os.PathLike[str], flag: str) -> None:
+    """As `refuse_unwritable`, for a file.
+
+    Args:
+      path: of the file to be.
+      flag: the flag's name, "--out".
+
+    Raises:
+      UserError: its folder does not take files, or a folder has its name.
+    """
+    if Path(path).is_dir():
+        raise UserError(f"{flag}={path}: a folder of this name exists; give the name of a file")
+    refuse_unwritable(Path(path).parent, f"{flag}={path}")

@@ -10,9 +10,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from voxjax.checkpoint import Checkpoints, to_state
-from voxjax.config import differences, from_json
+from voxjax.config.saved import differences, from_json
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
+from voxjax.files import refuse_unwritable
 from voxjax.progressive import Plan, Stage
 from voxjax.structs import TrainState
 
@@ -83,10 +84,16 @@ def load_run(workdir: str | Path) -> Run:
     """Opens the latest sound checkpoint of a run; needs no guidance model.
 
     Raises:
-      UserError: the folder is not the workdir of a run, or has no sound checkpoint yet.
+      UserError: the folder is not the workdir of a run, or has no sound checkpoint.
     """
     config = read_config(workdir)
-    tree = Checkpoints(Path(workdir) / CHECKPOINTS).restore_latest()
+    try:
+        tree = Checkpoints(Path(workdir) / CHECKPOINTS).restore_latest()
+    except ValueError as error:
+        raise UserError(
+            f"{workdir}: {error}; bring the folder back from a copy, or start its training again, which "
+            "begins anew"
+        ) from error
     if tree is None:
         raise UserError(f"{workdir}: no complete checkpoint yet; let the run get to its first one")
     return open_run(workdir, config, to_state(tree, opt_state=None))
@@ -100,6 +107,7 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
+    refuse_unwritable(workdir, f"--workdir={workdir}")
     # orbax takes its own path for a glob: what it saves there cannot be read.
     if "[" in str(workdir.absolute()):
         raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")

@@ -146,3 +146,14 @@ def steps_from_fraction(fraction: float, total: int) -> int:
       fraction * total to the nearest integer (halves up), so that k / 15000 of 15000 steps is k again.
     """
     return math.floor(fraction * total + 0.5)
+
+
+def is_due(step: int, every: int, last: int | None = None) -> bool:
+    """The one predicate of every cadence: whether something happens after step `step` (counted from 1).
+
+    Args:
+      step: steps finished.
+      every: steps between two times; 0 for never, apart from `last`.
+      last: the final step, which is always due.
+    """
+    return step == last or (every > 0 and step % every == 0)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from voxjax.command import Parser, run_command
-from voxjax.config import default_workdir, load, take_overrides, to_json
-from voxjax.errors import UserError
-from voxjax.files import write_text
+from voxjax.config.loading import load, take_overrides
+from voxjax.config.naming import default_workdir
+from voxjax.run import refuse_other
+from voxjax.training.claim import claim
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -26,44 +25,16 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
       UserError: for anything that the user can put right.
     """
-    parser = Parser(prog="python -m voxjax.train", description="Train one object from a text prompt.")
-    parser.add_argument("--config", required=True, help="config file and variant, configs/vox_exp.py:low")
+    parser = Parser("train")
+    parser.add_argument("--config", required=True, help="config and variant: vox_exp:low, or path.py:variant")
     parser.add_argument("--workdir", help="folder of the run; default: runs/<config>/<prompt>")
     parser.epilog = "Any key of the config can be set with --config.key=value; configs/base.py lists them."
     flags, rest = parser.parse_known_args(arguments)
     config = load(flags.config, take_overrides(rest))
     workdir = Path(flags.workdir or default_workdir(flags.config, config.prompt))
-    from voxjax.run import refuse_other
-
     refuse_other(workdir, config)
     use_cache(config.cache_dir)
     train(config, workdir)
-
-
-@contextmanager
-def claim(workdir: Path, config: ConfigDict) -> Iterator[None]:
-    """Makes `workdir` the folder of this config, and keeps other processes from training in it meanwhile.
-
-    Raises:
-      UserError: it cannot be written, or another process trains in it.
-    """
-    from voxjax.run import CONFIG, refuse_other
-
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"--workdir={workdir}: {error.strerror}; give another folder") from error
-    with lock:
-        try:
-            # The kernel drops the lock with the process, however that ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{workdir}: another process is training here; wait for it or stop it") from error
-        refuse_other(workdir, config)
-        if not (workdir / CONFIG).exists():
-            write_text(workdir / CONFIG, to_json(config))
-        yield
 
 
 def use_cache(folder: str) -> None:
@@ -95,9 +66,10 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
     Raises:
       UserError: see `loop.Trainer`.
     """
-    from voxjax import loop, outputs
+    from voxjax.pictures import outputs
+    from voxjax.pictures.views import picture_options, view_of
     from voxjax.run import Run, open_run
-    from voxjax.views import picture_options, view_of
+    from voxjax.training import loop
 
     def preview(run: Run) -> None:
         with trainer.timing.phase("picture"):

@@ -3,9 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-import clip_oracle
 import numpy as np
-import openclip_checkpoints
+from helpers import clip_oracle, openclip_checkpoints
 
 PROMPTS = ("a red sphere", "blue cube", "a blue sphere on top of a red cube")
 TOKENS, VOCABULARY = 77, 49408

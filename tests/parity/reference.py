@@ -10,9 +10,9 @@ import sys
 import types
 import unittest.mock
 
-import clip_oracle
 import numpy as np
 import torch
+from helpers import clip_oracle
 from tokenizers import Tokenizer
 from transformers import CLIPConfig, CLIPModel
 

@@ -26,8 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
       UserError: for anything that the user can put right.
     """
-    prog = "python -m voxjax.guidance"
-    parser = Parser(prog=prog, description="CLIPs by name: which there are, fetching them, trying them.")
+    parser = Parser("guidance")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     text = "Show every model that has a name, its sizes, and whether it is here."
     commands.add_parser("list", description=text, help=text).set_defaults(run=_list)

@@ -16,7 +16,6 @@ import numpy as np
 from voxjax.errors import UserError
 from voxjax.guidance import load_guidance, loading, tokens
 from voxjax.guidance.pixels import read_picture
-from voxjax.guidance.pocket import captions as pocket
 
 # For models that know any word: pictures at hand show one of these, more or less.
 CAPTIONS = (
@@ -103,18 +102,18 @@ def rank(name: str, folder: Path, image: str | Path, captions: Sequence[str]) ->
 
 
 def built_in_captions(folder: Path) -> list[str]:
-    """Captions for the model of a folder: one that knows few words is asked about shapes and colours.
+    """Captions for the model of a folder: one that knows few words brings its own.
 
     Raises:
-      UserError: a model that knows few words, and not those.
+      UserError: a model that knows few words, and lists no captions.
     """
     known = tokens.vocabulary(folder)
     if known is None:
         return list(CAPTIONS)
-    captions = [caption for caption in pocket.single_captions() if set(caption.split()) <= set(known)]
+    captions = tokens.captions(folder)
     if len(captions) < 2:
         raise UserError(
-            f"the CLIP in {folder} knows none of the built-in captions; give a file of your own with"
+            f"the CLIP in {folder} knows few words and lists no captions; give a file of your own with"
             f" --captions, one a line, of the words it knows: {', '.join(known)}"
         )
     return captions

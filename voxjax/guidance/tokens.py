@@ -25,11 +25,25 @@ def vocabulary(folder: Path) -> list[str] | None:
     Raises:
       UserError: a file that is not `{"words": [...]}`.
     """
+    return _read(folder)["words"] if (folder / VOCABULARY).is_file() else None
+
+
+def captions(folder: Path) -> list[str]:
+    """The captions in `vocabulary.json` that its model was made to tell apart; none where it lists none.
+
+    Raises:
+      UserError: a file that is not `{"words": [...], "captions": [...]}`, the latter at will.
+    """
+    return _read(folder).get("captions", []) if (folder / VOCABULARY).is_file() else []
+
+
+def _read(folder: Path) -> dict[str, list[str]]:
     file = folder / VOCABULARY
-    if not file.is_file():
-        return None
     try:
-        return json.loads(file.read_text(encoding="utf-8"))["words"]
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found["words"], list):
+            raise TypeError(found["words"])
+        return found
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'cannot read {file}, which should be {{"words": [...]}}: {error!r}') from error
 

@@ -1,0 +1,51 @@
+"""The command `voxjax`: its list, its sub-commands, and what it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+from helpers.small_training import ROOT, environment
+
+from voxjax import __main__ as command
+from voxjax import __version__
+from voxjax.command import COMMANDS
+from voxjax.errors import UserError
+
+
+def test_help_lists_every_command_with_one_line(capsys):
+    for arguments in ([], ["--help"], ["help"]):
+        command.main(arguments)
+        lines = capsys.readouterr().out.splitlines()
+        for name, words in COMMANDS.items():
+            assert sum(line.split()[:1] == [name] and line.endswith(words) for line in lines) == 1
+    command.main(["--version"])
+    assert capsys.readouterr().out == f"voxjax {__version__}\n"
+
+
+def test_help_does_not_wait_for_jax():
+    code = "import sys; from voxjax.__main__ import main; main([]); sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment()).returncode == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_sub_command_is_the_module_of_its_name(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        command.main([name, "--help"])
+    assert left.value.code == 0
+    by_command = capsys.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "-m", f"voxjax.{name}", "--help"],
+        cwd=ROOT,
+        env=environment(COLUMNS="200"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert done.stdout.split() == by_command.split() and f"usage: voxjax {name}" in by_command
+
+
+def test_a_wrong_name_is_one_line():
+    with pytest.raises(UserError, match=r"trian: no such command; did you mean voxjax train\?"):
+        command.main(["trian"])
+    with pytest.raises(UserError, match="there is train, render"):
+        command.main(["xyz"])

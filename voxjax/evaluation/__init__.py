@@ -1,0 +1,1 @@
+"""What finished objects are worth: judged by CLIPs, measured, and set side by side."""

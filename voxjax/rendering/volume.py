@@ -1,0 +1,192 @@
+"""The renderer of a training step: it asks the field only where there are samples, and composites.
+
+Notation. Samples come first, `[n_samples, n_rays]`, front to back; `n` numbers the flat list of samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from voxjax.rendering import sampling
+from voxjax.rendering.budget import SampleBudget
+from voxjax.rendering.compositing import composite
+from voxjax.structs import Rays, Rendering, Samples
+
+Array = jax.Array
+Query = Callable[[Any, Samples], tuple[Array, Array]]
+"""(scene, samples [...]) -> (density [...], colour [..., 3])."""
+
+
+@jax.custom_vjp
+def _take(source: Array, index: Array, back: Array) -> Array:
+    """Rows of `source` [a, c] at `index` [b], zero where it is a or more; `back` [a] is the inverse index.
+
+    Each row is taken at most once, so the gradient is a read through `back` and not a scatter.
+    """
+    del back
+    return source.at[index].get(mode="fill", fill_value=0)
+
+
+def _take_forward(source, index, back):
+    return _take(source, index, back), back
+
+
+def _take_backward(back, gradient):
+    return gradient.at[back].get(mode="fill", fill_value=0), None, None
+
+
+_take.defvjp(_take_forward, _take_backward)
+
+
+def _compact(valid: Array, capacity: int) -> tuple[Array, Array, Array]:
+    """Numbers the valid slots: the flat list and the dense layout, each as an index into the other.
+
+    Returns:
+      (slot of each list entry [capacity], list entry of each slot [n_slots], entries left out []). Slots are
+      numbered front to back over all rays, so what does not fit is what lies farthest. An index equal to the
+      length of its target means none.
+    """
+    valid = valid.reshape(-1)
+    entry = jnp.cumsum(valid.astype(jnp.int32)) - 1
+    total = entry[-1] + 1
+    entry = jnp.where(valid & (entry < capacity), entry, capacity)
+    slots = jnp.arange(valid.size, dtype=jnp.int32)
+    slot = jnp.full(capacity, valid.size, jnp.int32).at[entry].set(slots, mode="drop", unique_indices=True)
+    return slot, entry, jnp.maximum(total - capacity, 0)
+
+
+def render_placed(
+    query: Query, scene: Any, rays: Rays, placement: sampling.Placement, *, capacity: int | None = None
+) -> Rendering:
+    """Renders rays whose samples are already placed.
+
+    Args:
+      query: the field's `query`.
+      scene: what `query` reads.
+      rays: [n_rays].
+      placement: samples [n_samples, n_rays].
+      capacity: static length of the flat list of valid samples that is queried; None queries every slot.
+
+    Returns:
+      Rendering [n_rays] with its centroid; `overflow` adds what `placement` and the flat list had no room
+      for.
+    """
+    n_samples, n_rays = placement.valid.shape
+    interval = jnp.broadcast_to(placement.interval, placement.valid.shape)
+    overflow = placement.overflow
+    if capacity is None or capacity >= n_samples * n_rays:
+        positions = sampling.positions_of(rays, placement.distance)
+        direction = jnp.broadcast_to(rays.directions, positions.shape)
+        density, colour = query(scene, _samples(positions, direction, placement, lambda per_slot: per_slot))
+    else:
+        slot, entry, left_out = _compact(placement.valid, capacity)
+        overflow = overflow + left_out
+        # Idle list entries ask for some other slot, each for another one: nothing reads what they get, and
+        # their zero gradients must not all queue for one voxel.
+        slot_or_any = jnp.where(slot < n_samples * n_rays, slot, jnp.arange(capacity, dtype=jnp.int32))
+        ray = slot_or_any % n_rays
+        distance = placement.distance.reshape(-1)[slot_or_any]
+        positions = rays.origins[ray] + distance[:, None] * rays.directions[ray]
+        samples = _samples(
+            positions, rays.directions[ray], placement, lambda per_slot: per_slot.reshape(-1)[slot_or_any]
+        )
+        density, colour = query(scene, samples)
+        packed = jnp.concatenate([density[:, None], colour], axis=-1)
+        chex.assert_shape(packed, (capacity, 4))
+        dense = _take(packed, entry, slot).reshape(n_samples, n_rays, 4)
+        density, colour = dense[..., 0], dense[..., 1:]
+    chex.assert_shape([density, colour], [(n_samples, n_rays), (n_samples, n_rays, 3)])
+    extinction = jnp.where(placement.valid, density * interval, 0.0)
+    colour, transmittance, depth = composite(extinction, colour, placement.distance)
+    centroid = _centroid(rays, placement, density)
+    return Rendering(colour, transmittance, depth, overflow, centroid)
+
+
+def _samples(
+    positions: Array, direction: Array, placement: sampling.Placement, pick: Callable[[Array], Array]
+) -> Samples:
+    """What the field is asked; `pick` chooses from an array [n_samples, n_rays]."""
+    interval = placement.interval if placement.interval.ndim == 0 else pick(placement.interval)
+    if placement.variance_along is None or placement.variance_across is None:
+        return Samples(positions, interval)
+    along, across = pick(placement.variance_along), pick(placement.variance_across)
+    return Samples(positions, interval, direction, along, across)
+
+
+def _centroid(rays: Rays, placement: sampling.Placement, density: Array) -> Array:
+    """Mean of the sample positions, weighted with density [n_samples, n_rays]; costs nothing if not used."""
+    mass = lax.stop_gradient(jnp.where(placement.valid, density, 0.0))
+    moment = (
+        jnp.sum(mass, axis=0) @ rays.origins + jnp.sum(mass * placement.distance, axis=0) @ rays.directions
+    )
+    return moment / jnp.sum(mass)
+
+
+def render_rays(
+    query: Query,
+    scene: Any,
+    rays: Rays,
+    *,
+    near: float,
+    far: float,
+    step_size: float,
+    interval: Array | float,
+    lower: Array,
+    upper: Array,
+    budget: SampleBudget,
+    clip: sampling.Box | None = None,
+    occupied: Callable[[Any, Array], Array] | None = None,
+) -> Rendering:
+    """Renders rays with samples at equal steps inside a box; jit with `query`, `budget`, `occupied` static.
+
+    Args:
+      query: the field's `query`.
+      scene: what `query` reads.
+      rays: [...], any leading axes; all of them share one flat list of samples.
+      near: smallest distance of a sample, scene units.
+      far: largest distance of a sample.
+      step_size: distance between samples, scene units.
+      interval: [], length that a sample stands for, in the unit of 1 / density.
+      lower: [3], smallest corner of the box, world frame.
+      upper: [3], largest corner of the box.
+      budget: room for samples; what does not fit is left out, farthest first, and counted in `overflow`.
+      clip: a smaller box outside which the field is empty: saves slots, changes nothing else.
+      occupied: (scene, positions [..., 3]) -> [...] bool, False where the field is empty: saves list entries.
+
+    Returns:
+      Rendering [...], colour premultiplied and without background.
+    """
+    leading = rays.origins.shape[:-1]
+    flat = sampling.flatten(rays)
+    placement = sampling.place_in_box(
+        flat,
+        lower=lower,
+        upper=upper,
+        near=near,
+        far=far,
+        step_size=step_size,
+        interval=interval,
+        per_ray=budget.per_ray,
+        clip=clip,
+    )
+    if occupied is not None:
+        where = occupied(scene, sampling.positions_of(flat, placement.distance))
+        placement = dataclasses.replace(placement, valid=placement.valid & where)
+    return with_shape(render_placed(query, scene, flat, placement, capacity=budget.capacity), leading)
+
+
+def with_shape(out: Rendering, leading: tuple[int, ...]) -> Rendering:
+    """A Rendering [n_rays] as one of shape [*leading]."""
+    return dataclasses.replace(
+        out,
+        colour=out.colour.reshape((*leading, 3)),
+        transmittance=out.transmittance.reshape(leading),
+        depth=out.depth.reshape(leading),
+    )

@@ -1,0 +1,1 @@
+"""Training: the terms of the loss, one step, the loop around it, and what it tells."""

@@ -1,0 +1,169 @@
+"""From config to the parts of a training step; the other half of `factory`, which needs no guidance."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from voxjax import schedules
+from voxjax.augment import pipeline
+from voxjax.augment.diffaugment import DiffAugRanges
+from voxjax.factory import make_stage_field
+from voxjax.fields import grid, has_grid
+from voxjax.progressive import Plan, Stage
+from voxjax.schedules import Schedule, steps_from_fraction
+from voxjax.structs import Array, TrainState, VoxelGrid
+from voxjax.training import losses
+from voxjax.training.guides import GuideSpec, Loaded
+from voxjax.training.optimiser import OptimiserOptions, make_optimiser
+from voxjax.training.parts import Metrics, Parts
+from voxjax.training.views import Room, first_occupancy, make_render
+
+
+def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
+    """Returns the optimiser's numbers with the decay in steps."""
+    o = config.optimiser
+    return OptimiserOptions(
+        rate_density=o.rate_density,
+        rate_colour=o.rate_colour,
+        rate_shift=o.rate_shift,
+        rate_network=o.rate_network,
+        beta1=o.beta1,
+        beta2=o.beta2,
+        eps=o.eps,
+        decay_steps=steps_from_fraction(o.tenfold_decay, config.steps),
+        warmup_steps=steps_from_fraction(o.warmup, config.steps),
+        warmup_start=o.warmup_start,
+    )
+
+
+def make_weights(config: ConfigDict, specs: tuple[GuideSpec, ...], *, on_grid: bool) -> dict[str, Schedule]:
+    """Returns the weight of each term over the steps, windows included.
+
+    Args:
+      config: the config.
+      specs: the guiding models that take part.
+      on_grid: whether the field has a grid; two terms need one.
+    """
+    w, total = config.loss, config.steps
+
+    def during(weight: float, span: tuple[float, float]) -> Schedule:
+        gate = schedules.window(steps_from_fraction(span[0], total), steps_from_fraction(span[1], total))
+        return lambda step: weight * gate(step)
+
+    weights = {
+        **{spec.term: schedules.constant(spec.weight) for spec in specs},
+        "transmittance": schedules.constant(w.transmittance),
+        "entropy": schedules.constant(w.entropy),
+    }
+    if on_grid:
+        weights |= {"kl": during(w.kl, w.kl_window), "tv": during(w.tv, w.tv_window)}
+    return weights
+
+
+def make_parts(
+    config: ConfigDict,
+    plan: Plan,
+    stage: Stage,
+    room: Room,
+    guides: Loaded,
+    active: tuple[int, ...],
+) -> Parts:
+    """Returns the parts of the step on one grid.
+
+    Args:
+      config: the config.
+      plan: schedule of the grid.
+      stage: the grid.
+      room: from `training_views.choose_room`.
+      guides: the models of the run.
+      active: indices of those that take part.
+    """
+    field = make_stage_field(config, plan, stage, capacity=room.vertices)
+    options = make_optimiser_options(config)
+    rate = options.rate_density if config.field.name == "vox_exp" else options.rate_network
+    explicit = config.field.name == "vox_exp"
+    augmentation = make_augmentation(config)
+    loss = config.loss
+    return Parts(
+        bake=lambda params, tracked: field.apply({"params": params, "tracked": tracked}, method="bake"),
+        render=make_render(config, field, stage, room),
+        augment=lambda key, colour, transmittance: pipeline.augment_views(
+            key, colour, transmittance, options=augmentation
+        ),
+        resize=pipeline.resize_to,
+        guides=tuple(guides.guides[i] for i in active),
+        weights=make_weights(config, tuple(guides.specs[i] for i in active), on_grid=has_grid(field)),
+        tau=schedules.transmittance_target(
+            opacity_start=loss.opacity_start,
+            opacity_end=loss.opacity_end,
+            n_steps=steps_from_fraction(loss.opacity_anneal, config.steps),
+            opacity_scale=loss.opacity_scale,
+        ),
+        regularise=_make_regularise(config, stage) if has_grid(field) else lambda scene: ({}, {}),
+        tv_scale=losses.tv_explicit_scale(
+            stage.shape, config.cameras.views_per_step * config.cameras.width_px**2
+        )
+        if explicit
+        else None,
+        track=_make_track(config, field),
+        optimiser=make_optimiser(options),
+        rate=lambda count: rate * options.factor()(count),
+        max_bad_steps=config.optimiser.max_bad_steps,
+    )
+
+
+def _make_regularise(
+    config: ConfigDict, stage: Stage
+) -> Callable[[VoxelGrid], tuple[dict[str, Array], Metrics]]:
+    """What the loss says about a voxel grid itself."""
+    implicit = config.field.name != "vox_exp"
+
+    def regularise(scene: VoxelGrid) -> tuple[dict[str, Array], Metrics]:
+        inside = grid.inside_sphere(scene.lower, scene.upper, stage.shape, radius=config.loss.kl_radius)
+        terms = {"kl": losses.kl_sphere(grid.vertex_alpha(scene, stage.ratio), inside)}
+        metrics = {}
+        if implicit:
+            alpha, colour = grid.vertex_alpha(scene, 1.0), grid.vertex_colour(scene)
+            terms["tv"] = losses.tv_implicit(alpha, colour, evaluated=scene.evaluated)
+        if scene.evaluated is not None and scene.overflow is not None:
+            metrics["vertices_evaluated"] = jnp.mean(scene.evaluated.astype(jnp.float32))
+            metrics["vertices_overflow"] = scene.overflow.astype(jnp.float32)
+        return terms, metrics
+
+    return regularise
+
+
+def _make_track(config: ConfigDict, field: Any) -> Callable[[Any, Array | None], Any]:
+    """What happens to the tracked values after a step."""
+    options = config.dream_fields
+    if has_grid(field) or not options.track_origin:
+        return lambda tracked, centroid: tracked
+    return lambda tracked, centroid: field.track(tracked, centroid, decay=options.origin_decay)
+
+
+def make_augmentation(config: ConfigDict) -> pipeline.AugmentOptions:
+    """Returns the options of the augmentation pipeline."""
+    options = config.augment.to_dict()
+    batch_resize, zoom = options.pop("batch_resize"), options.pop("zoom")
+    names = [each.name for each in dataclasses.fields(DiffAugRanges) if each.name != "zoom"]
+    ranges = DiffAugRanges(**{name: options.pop(name) for name in names}, zoom=zoom if batch_resize else None)
+    return pipeline.AugmentOptions(ranges=ranges, **options)
+
+
+def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
+    """Returns the state before the first step."""
+    stage = plan.stage_at(0)
+    field = make_stage_field(config, plan, stage)
+    variables = field.init(key, method="bake")
+    params, tracked = variables["params"], variables["tracked"]
+    occupancy = first_occupancy(config, plan, stage)
+    if occupancy is not None:
+        tracked = {**tracked, "occupancy": occupancy}
+    opt_state = make_optimiser(make_optimiser_options(config)).init(params)
+    step, skipped, skipped_in_row = (jnp.zeros((), jnp.int32) for _ in range(3))
+    return TrainState(step, params, tracked, opt_state, skipped, skipped_in_row)
