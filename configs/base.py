@@ -5,8 +5,13 @@ The other files in this folder state only differences. Any key can be set on the
 (arXiv 2209.15172), "code" its released code, "Dream Fields" is arXiv 2112.01455, "ours" a choice made here.
 
 Fractions. A point in time is stored as a fraction of `steps`, so that another `steps` moves all of them; the
-paper's own step numbers (`_AT / 15000`) come out exactly at 15000 steps. Cadences that only write files
-(`log`, `checkpoint`, `preview`) are plain step counts.
+paper's own step numbers (`_AT / 15000`) come out exactly at 15000 steps. With `schedule_steps` fractions
+refer to that many steps instead, however long the run is: then they are plain step numbers, as in the
+released code. Cadences that only write files (`log`, `checkpoint`, `preview`) are plain step counts.
+
+Where the paper's text states a thing, it is the default; where it is silent, the released code is. The
+variant `:released` of each config (`:low-released` and so on) turns every key on which the two differ to the
+code.
 """
 
 from ml_collections import ConfigDict
@@ -22,6 +27,7 @@ def get_config(variant: str = "") -> ConfigDict:
     c.prompt = ""  # what to make; required (ours)
     c.seed = 0  # base key of every random draw (ours)
     c.steps = _OF  # optimisation steps (paper)
+    c.schedule_steps = 0  # steps that fractions refer to; 0 = `steps` (ours; code: plain step numbers)
     c.devices = 0  # local devices that share a step, each with its own views; 0 = all (ours)
     c.cache_dir = "auto"  # jax's compilation cache: "auto" = ~/.cache/voxjax, "" = none, or a folder (ours)
 
@@ -59,6 +65,7 @@ def _field() -> ConfigDict:
     f.side = 140  # cube root of the final number of voxels: 140^3 (paper)
     f.alpha_init = 1e-6  # opacity of one voxel length at the start, sets the density shift (paper)
     f.learn_shift = True  # density shift is trained (paper's text; False = code)
+    f.mask_near_cameras = True  # no density of Vox_Exp within near of a training camera (code)
     f.box = "frustum"  # "frustum": the region that all training cameras see (code); "cube": half_width (ours)
     f.half_width = 1.2  # scene units, half the side of the box when box is "cube" (ours)
     f.step_size_voxels = 0.5  # voxels between samples on a ray (paper)
@@ -72,7 +79,7 @@ def _vox_imp() -> ConfigDict:
     m.n_layers = 3  # linear layers of each (paper)
     m.n_frequencies = 10  # octaves of the positional encoding (paper: 63 channels)
     m.slab = 65536  # vertices evaluated at a time: less is less memory (ours)
-    m.skip = True  # leave out vertices that no training camera sees or that are switched off (ours)
+    m.skip = False  # vertices that are off are not evaluated, and empty to the priors (ours; code: no)
     return m
 
 
@@ -82,13 +89,22 @@ def _dream_fields() -> ConfigDict:
     m.width = 128  # of the layers between the residual blocks (Dream Fields)
     m.hidden = 256  # of the layers inside them (Dream Fields)
     m.n_blocks = 4  # residual blocks (Dream Fields)
-    m.encoding = "fourier"  # random Fourier features, or "axis": octaves along the axes (Dream Fields)
-    m.n_features = 128  # random directions of the former (Dream Fields)
-    m.max_exponent = 8.0  # the largest feature frequency is 2 to this (Dream Fields)
+    # Directions of the encoding: "released" (Dream Fields' code: one fixed set, most of them short),
+    # "fourier" (its text: isotropic, by the seed), or "axis": octaves of the axes.
+    m.encoding = "released"  # (Dream Fields' code)
+    m.n_features = 128  # random directions of the first two (Dream Fields)
+    m.max_exponent = 8.0  # their magnitudes are at most 2 to this (Dream Fields)
     m.integrate = True  # integrated positional encoding; False: of the sample's centre (Dream Fields)
+    m.section = "released"  # Gaussian of a section: "released" (Dream Fields' code), "mipnerf" (text)
+    m.widen = (
+        0.0  # fraction of steps in which Gaussians shrink to their size (Dream Fields' code: 1000 steps)
+    )
+    m.jitter_ends = True  # the two ends of the samples on a ray move too (Dream Fields' code; text: no)
     m.n_samples = 192  # jittered samples on a training ray (Dream Fields)
     m.n_test_samples = 256  # samples over the box's edge length in pictures (Dream Fields: 256 lq, 512 hq)
-    m.track_origin = True  # the scene's origin follows the object (Dream Fields)
+    # The scene's origin: "follow" the object (Dream Fields' text), move "pictures" only (its code, whose
+    # compiled step kept the first value), or "fixed" (its ablation).
+    m.origin = "follow"  # (Dream Fields' text)
     m.origin_decay = 0.999  # of the origin's moving average (Dream Fields)
     m.chunk = 32768  # samples evaluated at a time: less is less memory (ours)
     return m
@@ -109,7 +125,7 @@ def _progressive() -> ConfigDict:
     p = ConfigDict()
     # Fractions of steps at which the number of voxels doubles; the start is final / 2^len (paper, section 4).
     p.boundaries = (5000 / _OF, 7000 / _OF, 9000 / _OF, 11000 / _OF)
-    p.density_drop = 0.0  # subtracted from the raw density at each rescaling (paper's text; 1.0 = code)
+    p.density_drop = 1.0  # subtracted from the raw density at each rescaling of Vox_Exp (code, as in DVGO)
     p.occupancy_every = 1000 / _OF  # fraction of steps between occupancy tests; 0 = never (code)
     p.occupancy_offset = 500 / _OF  # fraction of steps before the first of them (code)
     p.occupancy_threshold = 1e-7  # alpha at or below which a vertex is switched off for good (code)
@@ -123,7 +139,14 @@ def _augment() -> ConfigDict:
     a.persp = True  # PerspAug: random perspective (paper: on for Vox_Exp, off for Vox_Imp)
     a.crop = True  # random crop before the resize to CLIP's resolution (code)
     a.n_diff = 8  # DiffAug draws per view (paper: 8 x 8 = 64 images)
-    a.n_back = 8  # backgrounds per DiffAug draw (paper)
+    a.n_back = 8  # backgrounds per view (paper)
+    a.share_backgrounds = True  # each behind all DiffAug copies of its view (code); False: its own (ours)
+    # What lies under the object while DiffAug sees it: "nothing" (paper's text), or "white", with the
+    # background added on top (code).
+    a.under = "nothing"  # (paper's text)
+    # "premultiplied": colour + T * background (paper), "darkened": colour * (1 - T) + T * background.
+    a.composite = "premultiplied"  # (paper; Dream Fields' code: the other)
+    a.background_at = "render"  # size at which backgrounds are made (code), "clip": CLIP's (Dream Fields)
     a.brightness = 0.5  # largest value added to or taken from every channel (code)
     a.saturation = (0.0, 2.0)  # factor on the distance from the pixel's mean over channels (code)
     a.contrast = (0.5, 1.5)  # factor on the distance from the mean of the image (code)
@@ -134,6 +157,7 @@ def _augment() -> ConfigDict:
     a.move_transmittance = True  # geometric DiffAug moves opacity with colour (ours; False = code)
     a.back_probabilities = (1 / 3, 1 / 3, 1 / 3)  # of checkerboard, noise, smooth noise (Dream Fields)
     a.blur_sd = (0.0, 10.0)  # pixels, standard deviation of the background's blur (Dream Fields)
+    a.blur_vertical_sd = 0.0  # pixels, of the blur along columns; 0 = as drawn (paper's text; 4.0 = code)
     a.blur_reflect = True  # mirrored borders in that blur (code; False = Dream Fields' zeros)
     a.background = 1.0  # grey level where back is False; 1 = white (ours)
     a.distortion = 0.6  # strength of the random perspective, share of half a side (paper)
@@ -213,8 +237,51 @@ def _optimiser() -> ConfigDict:
     o.beta1 = 0.9  # share of Adam's first moment kept per update (code)
     o.beta2 = 0.99  # share of the second moment kept per update (code)
     o.eps = 1e-8  # added to the root of the second moment (code)
-    o.warmup = 0.0  # fraction of steps in which all rates rise in a line to their value (Dream Fields: 0.15)
+    o.eps_uncorrected = True  # that root is of the moment before its bias correction (code; Adam: after)
+    o.warmup = 0.0  # fraction of steps in which all rates rise to their value (Dream Fields: 0.15)
     o.warmup_start = 0.1  # share of the rates at step 0, where warmup is not 0 (Dream Fields)
+    o.warmup_shape = "exponential"  # of that rise (Dream Fields' code), or "linear" (its text)
     o.tenfold_decay = 20000 / _OF  # fraction of steps in which the rates fall tenfold (code); 0 = constant
     o.max_bad_steps = 20  # non-finite steps in a row that stop the run (ours)
     return o
+
+
+def read_variant(
+    variant: str, names: tuple[str, ...], *, file: str, words: tuple[str, ...] = ("released",)
+) -> tuple[str, str]:
+    """Splits a variant such as "low-released" into a name and a word; either may be left away.
+
+    Args:
+      variant: as typed behind the colon.
+      names: that there are; the first is the default.
+      file: of the config, for the message.
+      words: that may follow.
+
+    Returns:
+      (name, word); the word is "" without one.
+
+    Raises:
+      ValueError: neither.
+    """
+    name, word = (variant, "") if variant not in words else (names[0], variant)
+    if not word and "-" in variant:
+        name, _, word = variant.rpartition("-")
+    if name not in names or word not in ("", *words):
+        raise ValueError(
+            f"unknown variant {variant!r} of {file}; it has {', '.join((*names, *words))}, and each name "
+            f"with {' or '.join(f'-{each}' for each in words)}"
+        )
+    return name, word
+
+
+def release(c: ConfigDict) -> None:
+    """Turns every key on which the text and the released code of Pure CLIP guidance differ to the code."""
+    c.schedule_steps = c.steps  # (code) plain step numbers
+    c.field.learn_shift = False  # (code)
+    c.augment.under = "white"  # (code)
+    c.augment.move_transmittance = False  # (code)
+    c.augment.batch_resize = True  # (code)
+    c.augment.share_backgrounds = True  # (code)
+    c.augment.shared_background_draws = True  # (code)
+    c.augment.shared_view_draws = True  # (code)
+    c.augment.blur_vertical_sd = 4.0  # (code) a border mode that stands in the place of this number

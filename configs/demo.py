@@ -1,11 +1,12 @@
 """A small object in minutes on two CPU cores, guided by the CLIP that ships with the package.
 
-One variant for each field: `configs/demo.py:vox_exp` (default), `:vox_imp`, `:dream_fields`.
+One variant for each field: `demo:vox_exp` (default), `:vox_imp`, `:dream_fields`; each also `-released`, with
+the keys on which text and released code differ turned to the code, and `:dream_fields-text`.
 """
 
 from ml_collections import ConfigDict
 
-from configs import base
+from configs import base, dream_fields
 
 
 def get_config(variant: str = "vox_exp") -> ConfigDict:
@@ -13,15 +14,22 @@ def get_config(variant: str = "vox_exp") -> ConfigDict:
 
     Args:
       variant: the field, "vox_exp", "vox_imp" or "dream_fields" (with a smaller network and fewer samples
-        than the original, for two CPU cores).
+        than the original, for two CPU cores); "-released" or "-text" behind it.
 
     Raises:
       ValueError: unknown variant.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown variant {variant!r} of configs/demo.py; it has {', '.join(VARIANTS)}")
+    name, word = base.read_variant(
+        variant, tuple(VARIANTS), file="configs/demo.py", words=("released", "text")
+    )
     c = _vox_exp()
-    VARIANTS[variant](c)
+    VARIANTS[name](c)
+    if name == "dream_fields":
+        {"": lambda c: None, "released": dream_fields.freeze, "text": dream_fields.as_described}[word](c)
+    elif word == "released":
+        base.release(c)
+    elif word:
+        raise ValueError(f"unknown variant {variant!r} of configs/demo.py; the text is the default of {name}")
     return c
 
 
@@ -88,6 +96,8 @@ def _dream_fields(c: ConfigDict) -> None:
     c.dream_fields.max_exponent = 4.0  # the original: 8; what 32 samples can show
     c.dream_fields.n_samples = 32  # the original: 192
     c.dream_fields.n_test_samples = 64  # the original: 256
+    dream_fields.as_released(c)
+    c.dream_fields.widen = 0.1  # the original: 1000 of 10,000 steps
     c.dream_fields.origin_decay = 0.98  # a run of 150 steps instead of 10,000
     c.progressive.occupancy_every = 0.0
     c.cameras.views_per_step = 3

@@ -5,8 +5,8 @@ import importlib
 from ml_collections import ConfigDict
 
 VARIANTS = ("vox_exp", "vox_imp", "dream_fields")
-# Which size of each field's own config renders 168 x 168 px.
-_SIZES = {"vox_exp": "mid", "vox_imp": "mid", "dream_fields": "mq"}
+# Which size of each field's own config it starts from; `mq` renders 168 x 168 px.
+_SIZES = {"vox_exp": "paper", "vox_imp": "paper", "dream_fields": "mq"}
 
 
 def get_config(variant: str = "") -> ConfigDict:

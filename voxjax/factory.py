@@ -10,9 +10,20 @@ from voxjax import cameras
 from voxjax.errors import UserError
 from voxjax.fields import FIELDS, has_grid, make_field
 from voxjax.progressive import Plan, Stage
-from voxjax.schedules import steps_from_fraction
+from voxjax.schedules import step_number
 
 Corner = tuple[float, float, float]
+# Keys of the group `dream_fields` that the field itself has; the others are of rendering and of tracking.
+_OF_MIPNERF = (
+    "width",
+    "hidden",
+    "n_blocks",
+    "encoding",
+    "n_features",
+    "max_exponent",
+    "integrate",
+    "chunk",
+)
 
 
 def make_box(config: ConfigDict) -> tuple[Corner, Corner]:
@@ -39,6 +50,11 @@ def make_box(config: ConfigDict) -> tuple[Corner, Corner]:
     return tuple(map(float, lower)), tuple(map(float, upper))  # type: ignore[return-value]
 
 
+def step_of(config: ConfigDict, fraction: float) -> int:
+    """Step at which a fraction of the config's schedule is over, see `schedules.step_number`."""
+    return step_number(fraction, steps=config.steps, of=config.schedule_steps)
+
+
 def make_plan(config: ConfigDict) -> Plan:
     """Returns when which grid is trained, with the fractions of the config turned into steps."""
     lower, upper = make_box(config)
@@ -46,22 +62,24 @@ def make_plan(config: ConfigDict) -> Plan:
         # Pictures take steps of one length everywhere, so the box's edge stands for all rays.
         return Plan.without_grid(lower, upper, (upper[0] - lower[0]) / config.dream_fields.n_test_samples)
     p = config.progressive
-    every = steps_from_fraction(p.occupancy_every, config.steps)
+    every = step_of(config, p.occupancy_every)
     return Plan(
         lower=lower,
         upper=upper,
         n_voxels=config.field.side**3,
         # In very short runs boundaries fall on one step, or before the first: then the grid starts finer.
-        boundaries=tuple(sorted({steps_from_fraction(f, config.steps) for f in p.boundaries} - {0})),
+        boundaries=tuple(sorted({step_of(config, f) for f in p.boundaries} - {0})),
         step_size_voxels=config.field.step_size_voxels,
         occupancy_every=max(every, 1) if p.occupancy_every > 0 else 0,
-        occupancy_offset=steps_from_fraction(p.occupancy_offset, config.steps),
+        occupancy_offset=step_of(config, p.occupancy_offset),
         occupancy_threshold=p.occupancy_threshold,
         density_drop=p.density_drop,
     )
 
 
-def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage, *, capacity: int | None = None) -> Any:
+def make_stage_field(
+    config: ConfigDict, plan: Plan, stage: Stage, *, capacity: int | None = None, training: bool = False
+) -> Any:
     """Returns the field (a linen module) at one grid size.
 
     Args:
@@ -69,6 +87,7 @@ def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage, *, capacity: 
       plan: from `make_plan`.
       stage: of the plan.
       capacity: room for vertices that are evaluated, for fields that can leave some out; None for all.
+      training: whether it is rendered to be trained, and not for pictures.
 
     Raises:
       UserError: unknown field name.
@@ -84,18 +103,16 @@ def make_stage_field(config: ConfigDict, plan: Plan, stage: Stage, *, capacity: 
     mlp, mip = config.vox_imp, config.dream_fields
     options: dict[str, Any] = {
         "vox_exp": grid_options,
-        "vox_imp": {**grid_options, **_without(mlp, "skip"), "capacity": capacity},
+        "vox_imp": {**grid_options, **mlp, "capacity": capacity},
         "dream_fields": {
             "lower": plan.lower,
             "upper": plan.upper,
-            **_without(mip, "n_samples", "n_test_samples", "track_origin", "origin_decay"),
+            **{name: mip[name] for name in _OF_MIPNERF},
+            "widen_steps": step_of(config, mip.widen),
+            "moved": mip.origin == "follow" or not training,
         },
     }
     try:
         return make_field(name, **options.get(name, {}))
     except ValueError as error:
         raise UserError(f"--config.field.name={config.field.name}: {error}") from error
-
-
-def _without(group: ConfigDict, *names: str) -> dict[str, Any]:
-    return {name: value for name, value in group.items() if name not in names}

@@ -51,7 +51,8 @@ class Plan:
       occupancy_every: steps between occupancy tests; 0 for none.
       occupancy_offset: step of the first test.
       occupancy_threshold: alpha at or below which a vertex goes.
-      density_drop: subtracted from the raw density at a rescaling.
+      density_drop: subtracted from the raw density of an explicit grid at a rescaling, after its occupancy
+        test.
     """
 
     lower: tuple[float, float, float]
@@ -142,11 +143,14 @@ def _rescale(
     stage = plan.stage_at(int(state.step))
     params = dict(state.params)
     if "grid" in params:
-        params["grid"] = _resize(params["grid"], new_shape=stage.shape, density_drop=plan.density_drop)
+        params["grid"] = _resize(params["grid"], new_shape=stage.shape)
     occupancy = grid.resize_occupancy(state.tracked["occupancy"], stage.shape)
     chex.assert_shape(occupancy, stage.shape)
     tracked = {**state.tracked, "occupancy": occupancy}
+    # The test comes first: behind the drop it would take what the drop was only to thin out.
     alive = _alive(bake(stage, params, tracked), stage.ratio, plan.occupancy_threshold)
+    if "grid" in params and plan.density_drop:
+        params["grid"] = params["grid"].at[..., 0].add(-plan.density_drop)
     return dataclasses.replace(
         state,
         params=params,
@@ -159,11 +163,11 @@ def _with_occupancy(tracked: dict[str, Array], alive: Array) -> dict[str, Array]
     return {**tracked, "occupancy": tracked["occupancy"] & alive}
 
 
-@partial(jax.jit, static_argnames=("new_shape", "density_drop"))
-def _resize(values: Array, *, new_shape: tuple[int, int, int], density_drop: float) -> Array:
+@partial(jax.jit, static_argnames=("new_shape",))
+def _resize(values: Array, *, new_shape: tuple[int, int, int]) -> Array:
     values = grid.resize(values, new_shape)
     chex.assert_shape(values, (*new_shape, 4))
-    return values.at[..., 0].add(-density_drop)
+    return values
 
 
 @jax.jit

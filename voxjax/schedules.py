@@ -135,6 +135,21 @@ def resolution_at(step: int, *, final_voxels: int, boundaries: tuple[int, ...]) 
     return final_voxels // 2 ** sum(step < boundary for boundary in boundaries)
 
 
+def step_number(fraction: float, *, steps: int, of: int = 0) -> int:
+    """Step at which a share of the schedule is over.
+
+    Args:
+      fraction: share of the schedule; exactly 1 means the end of the run, however long it is.
+      steps: of the run.
+      of: steps that the schedule was written for, which fractions then refer to; 0 for those of the run, so
+        that the schedule stretches with it.
+
+    Returns:
+      The nearest whole step (halves up).
+    """
+    return max(steps, of) if fraction == 1.0 else steps_from_fraction(fraction, of or steps)
+
+
 def steps_from_fraction(fraction: float, total: int) -> int:
     """Step at which a share of the run is over.
 

@@ -63,6 +63,8 @@ class VoxelGrid:
         has zero density.
       lower: [3], smallest corner of the box, world frame.
       upper: [3], largest corner of the box, world frame.
+      raw: [x, y, z, 4], the values before switched-off vertices were emptied, which the terms of the loss
+        about the scene itself see; None where `values` are those.
       evaluated: [x, y, z] bool, False where the field computed no value and the vertex counts as empty; None
         where every vertex has one.
       overflow: [] int32, vertices that had to be left out for want of room; None where that cannot be.
@@ -73,6 +75,7 @@ class VoxelGrid:
     occupancy: Array
     lower: Array
     upper: Array
+    raw: Array | None = None
     evaluated: Array | None = None
     overflow: Array | None = None
 

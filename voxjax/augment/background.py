@@ -98,19 +98,23 @@ def blur_matrix(sd: Array, size_px: int, *, reflect: bool) -> Array:
     return matrix / jnp.sum(kernel(np.arange(-reach, reach + 1)))
 
 
-def gaussian_blur(image: Array, sd: Array, *, reflect: bool = True) -> Array:
+def gaussian_blur(
+    image: Array, sd: Array, *, reflect: bool = True, vertical_sd: Array | float | None = None
+) -> Array:
     """Blurs an image, kernel 15 x 15.
 
     Args:
       image: [height, width, c], at least 8 pixels a side.
       sd: [], standard deviation in pixels.
       reflect: mirrored borders (Pure CLIP guidance), or zeros beyond them (Dream Fields; darkens the rim).
+      vertical_sd: [], standard deviation along columns, where it is another one; None for `sd`.
 
     Returns:
       [height, width, c].
     """
     height, width, channels = image.shape
-    rows = blur_matrix(sd, height, reflect=reflect)
+    down = sd if vertical_sd is None else jnp.asarray(vertical_sd, jnp.float32)
+    rows = blur_matrix(down, height, reflect=reflect)
     columns = blur_matrix(sd, width, reflect=reflect)
     exact = jax.lax.Precision.HIGHEST
     image = jnp.matmul(rows, image.reshape(height, width * channels), precision=exact)
@@ -146,6 +150,7 @@ def background_from_uniform(
     reflect: bool = True,
     probabilities: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3),
     shared: Array | None = None,
+    vertical_sd: float = 0.0,
 ) -> Array:
     """Turns uniform numbers into the background of one image.
 
@@ -158,6 +163,7 @@ def background_from_uniform(
       probabilities: of checkerboard, noise and smooth noise; kinds with probability 0 are not computed.
       shared: like `u`, of which strength of the blur and spectrum are made where all images of a step have
         these in common (released code); None for `u`.
+      vertical_sd: standard deviation of the blur along columns, pixels; 0 for the one that is drawn.
 
     Returns:
       [height, width, 3], in [0, 1], without gradient.
@@ -186,7 +192,7 @@ def background_from_uniform(
         image = jnp.where(u[0] < border, image, draw(kind))
     if max(blur_sd) > 0:
         sd = blur_sd[0] + (blur_sd[1] - blur_sd[0]) * shared[1]
-        image = gaussian_blur(image, sd, reflect=reflect)
+        image = gaussian_blur(image, sd, reflect=reflect, vertical_sd=vertical_sd or None)
     return jax.lax.stop_gradient(image)
 
 

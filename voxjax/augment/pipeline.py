@@ -3,8 +3,8 @@
 Notation. v views, n = v * n_diff * n_back images; images are [height, width, 3]. In this order: DiffAug of
 colour and transmittance, a background, colour + T * background, PerspAug, a random crop. Resizing to the
 resolution of a CLIP is `resize_to`, once per CLIP; the normalisation of pixels is the CLIP's own business.
-Every image has its own draws at every stage, and a stage that is switched off leaves the draws of the others
-as they are.
+With `background_px` crop and resize come before the background, which is then made at that size (Dream
+Fields). A stage that is switched off leaves the draws of the others as they are.
 """
 
 from __future__ import annotations
@@ -30,11 +30,19 @@ class AugmentOptions:
       persp: random perspective (the paper: on for Vox_Exp, off for Vox_Imp).
       crop: random crop.
       n_diff: DiffAug draws per view; as many copies are made when `diff` is off.
-      n_back: backgrounds per DiffAug draw; as many copies are made when `back` is off.
+      n_back: backgrounds of a view; as many copies are made when `back` is off.
       ranges: how far DiffAug goes.
       back_probabilities: of checkerboard, noise and smooth noise.
       blur_sd: range of the background blur's standard deviation, pixels.
       blur_reflect: mirrored borders in the blur; False for Dream Fields' zeros.
+      blur_vertical_sd: standard deviation of that blur along columns, pixels; 0 for the one that is drawn.
+      share_backgrounds: each background stands behind every DiffAug copy of its view; False gives every image
+        one of its own.
+      background_px: side at which the composite is made, after crop and resize; 0 for that of the render.
+      under: what lies under the object while DiffAug sees it: "nothing", or "white": colour + T, to which the
+        background is then added (released code: outside of the object images are bright, up to 2).
+      composite: "premultiplied": colour + T * background; or "darkened": colour * (1 - T) + T * background,
+        which darkens thin density twice (Dream Fields' released code).
       background: grey level in [0, 1] behind the object where `back` is off; 1 is white.
       distortion: of the perspective, in [0, 1).
       persp_probability: share of the images that get a perspective.
@@ -55,6 +63,11 @@ class AugmentOptions:
     back_probabilities: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
     blur_sd: tuple[float, float] = (0.0, 10.0)
     blur_reflect: bool = True
+    blur_vertical_sd: float = 0.0
+    share_backgrounds: bool = True
+    background_px: int = 0
+    under: str = "nothing"
+    composite: str = "premultiplied"
     background: float = 1.0
     distortion: float = 0.6
     persp_probability: float = 1.0
@@ -78,6 +91,8 @@ def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptio
     """DiffAug: [v, h, w, 3], [v, h, w] -> [v * n_diff, h, w, 3], [v * n_diff, h, w]."""
     colour = jnp.repeat(colour, options.n_diff, axis=0)
     transmittance = jnp.repeat(transmittance, options.n_diff, axis=0)
+    if options.under == "white":
+        colour = colour + transmittance[..., None]
     if not options.diff:
         return colour, transmittance
     n, height, width, _ = colour.shape
@@ -98,35 +113,52 @@ def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptio
     return jax.vmap(augment)(u, colour, transmittance)
 
 
-def _composite(key: Array, colour: Array, transmittance: Array, options: AugmentOptions) -> Array:
-    """BackAug: [m, h, w, 3], [m, h, w] -> [m * n_back, h, w, 3]."""
-    m, height, width, _ = colour.shape
-    n = m * options.n_back
-    if options.back:
-        u = background.uniform_16bit(key, (n, background.numbers_needed((height, width))))
+def _backgrounds(key: Array, n_views: int, size: tuple[int, int], options: AugmentOptions) -> Array:
+    """BackAug: what stands behind each image, [n_views, n_diff or 1, n_back, *size, 3] in [0, 1]."""
+    copies = 1 if options.share_backgrounds or not options.back else options.n_diff
+    shape = (n_views, copies, options.n_back)
+    if not options.back:
+        # On white the object stands already: nothing is added to it.
+        return jnp.full((*shape, *size, 3), 0.0 if options.under == "white" else options.background)
+    n = n_views * copies * options.n_back
+    u = background.uniform_16bit(key, (n, background.numbers_needed(size)))
 
-        def draw(numbers: Array) -> Array:
-            return background.background_from_uniform(
-                numbers,
-                (height, width),
-                blur_sd=options.blur_sd,
-                reflect=options.blur_reflect,
-                probabilities=options.back_probabilities,
-                shared=u[0] if options.shared_background_draws else None,
-            )
+    def draw(numbers: Array) -> Array:
+        return background.background_from_uniform(
+            numbers,
+            size,
+            blur_sd=options.blur_sd,
+            reflect=options.blur_reflect,
+            probabilities=options.back_probabilities,
+            shared=u[0] if options.shared_background_draws else None,
+            vertical_sd=options.blur_vertical_sd,
+        )
 
-        behind = jax.vmap(draw)(u).reshape(m, options.n_back, height, width, 3)
-    else:
-        behind = jnp.full((m, options.n_back, height, width, 3), options.background, colour.dtype)
-    images = colour[:, None] + transmittance[:, None, ..., None] * behind
+    return jax.vmap(draw)(u).reshape(*shape, *size, 3)
+
+
+def _composite(
+    key: Array, colour: Array, transmittance: Array, options: AugmentOptions, *, n_views: int
+) -> Array:
+    """Pictures before backgrounds: [v * n_diff * k, h, w, 3] -> [v * n_diff * n_back, h, w, 3].
+
+    k is 1, or n_back where every image has been cropped on its own already.
+    """
+    size = colour.shape[1:3]
+    behind = _backgrounds(key, n_views, (size[0], size[1]), options)
+    shape = (n_views, options.n_diff, -1, *size)
+    colour, light = colour.reshape(*shape, 3), transmittance.reshape(*shape, 1)
+    if options.composite == "darkened":
+        colour = colour * (1.0 - light)
+    images = colour + light * behind
     images = jnp.clip(images, 0.0, 1.0) if options.clip_to_unit else images
-    chex.assert_shape(images, (m, options.n_back, height, width, 3))
-    return images.reshape(n, height, width, 3)
+    chex.assert_shape(images, (n_views, options.n_diff, options.n_back, *size, 3))
+    return images.reshape(-1, *size, 3)
 
 
 def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
-    """PerspAug and crop: [n, h, w, 3] -> [n, h', w', 3]."""
-    n, height, width, _ = images.shape
+    """PerspAug and crop: [n, h, w, c] -> [n, h', w', c]."""
+    n, height, width, channels = images.shape
     if not (options.persp or options.crop):
         return images
     taken = options.crop_px if options.crop else 0
@@ -139,7 +171,7 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
     def look(numbers: Array, image: Array) -> Array:
         row, column = jnp.floor(numbers[:2] * (taken + 1)).astype(jnp.int32)
         if not options.persp:
-            return jax.lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), (*size, 3))
+            return jax.lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), (*size, channels))
         corners = perspective.corners_from_uniform(
             numbers[3:].reshape(4, 2), (height, width), distortion=options.distortion
         )
@@ -162,28 +194,38 @@ def augment_views(key: Array, colour: Array, transmittance: Array, *, options: A
 
     Returns:
       [v * n_diff * n_back, height', width', 3], sorted by view, then DiffAug draw, then background; smaller
-      than the views by `crop_px` where `crop` is on. In [0, 1] up to the colour jitter, see `clip_to_unit`.
+      than the views by `crop_px` where `crop` is on, or `background_px` a side. In [0, 1] up to the colour
+      jitter and what lies under it, see `clip_to_unit`.
 
     Raises:
       ValueError: if the crop takes more than there is.
     """
     chex.assert_equal_shape_prefix([colour, transmittance], 3)
     chex.assert_rank([colour, transmittance], [4, 3])
+    n_views = colour.shape[0]
     diff_key, back_key, view_key = jax.random.split(key, 3)
     colour, transmittance = _diff(diff_key, colour, transmittance, options)
-    images = _composite(back_key, colour, transmittance, options)
-    return _view(view_key, images, options)
+    if not options.background_px:
+        images = _composite(back_key, colour, transmittance, options, n_views=n_views)
+        return _view(view_key, images, options)
+    both = jnp.concatenate([colour, transmittance[..., None]], axis=-1)
+    both = _view(
+        view_key, jnp.repeat(both, options.n_back, axis=0), dataclasses.replace(options, persp=False)
+    )
+    both = resize_to(both, options.background_px)
+    images = _composite(back_key, both[..., :3], both[..., 3], options, n_views=n_views)
+    return _view(view_key, images, dataclasses.replace(options, crop=False)) if options.persp else images
 
 
 def resize_to(images: Array, size_px: int) -> Array:
     """Bilinear resize to the square that a CLIP wants, as two small matrix products.
 
     Args:
-      images: [n, height, width, 3].
+      images: [n, height, width, c].
       size_px: side of the result in pixels, static.
 
     Returns:
-      [n, size, size, 3]; antialiased where it shrinks.
+      [n, size, size, c]; antialiased where it shrinks.
     """
     if images.shape[1:3] == (size_px, size_px):
         return images

@@ -1,4 +1,8 @@
-"""Configs as data: their leaves, their JSON, and what two of them differ in."""
+"""Configs as data: their leaves, their JSON, and what two of them differ in.
+
+A run on disk may be older than some keys. They are filled in with what the code did before they were there,
+so that it still opens, and shows what it was.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
+
+# Keys that came later -> what the code did before.
+_BEFORE: dict[str, Any] = {
+    "schedule_steps": 0,
+    "field.mask_near_cameras": False,
+    "dream_fields.section": "mipnerf",
+    "dream_fields.widen": 0.0,
+    "dream_fields.jitter_ends": False,
+    "augment.share_backgrounds": False,
+    "augment.under": "nothing",
+    "augment.composite": "premultiplied",
+    "augment.background_at": "render",
+    "augment.blur_vertical_sd": 0.0,
+    "optimiser.eps_uncorrected": False,
+    "optimiser.warmup_shape": "linear",
+}
 
 
 def flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -24,14 +44,28 @@ def to_json(config: ConfigDict) -> str:
 
 
 def from_json(text: str) -> ConfigDict:
-    """Returns the ConfigDict that `to_json` wrote; JSON's lists become the tuples they were."""
+    """Returns the ConfigDict that `to_json` wrote, completed; JSON's lists become the tuples they were."""
 
     def tuples(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: tuples(item) for key, item in value.items()}
         return tuple(value) if isinstance(value, list) else value
 
-    return ConfigDict(tuples(json.loads(text))).lock()
+    config = ConfigDict(tuples(json.loads(text)))
+    _complete(config)
+    return config.lock()
+
+
+def _complete(config: ConfigDict) -> None:
+    """Fills in the keys that an older version did not write."""
+    known = dict(flatten(config))
+    for key, value in _BEFORE.items():
+        group, _, leaf = key.rpartition(".")
+        if key not in known and (not group or group in config):
+            (config[group] if group else config)[leaf] = value
+    fields = config.get("dream_fields")
+    if fields is not None and "origin" not in fields:
+        fields.origin = "follow" if fields.get("track_origin", True) else "fixed"
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:

@@ -210,13 +210,17 @@ def without_empty(scene: VoxelGrid, interval: Array | float, threshold: float = 
 
 def vertex_alpha(scene: VoxelGrid, interval: Array | float) -> Array:
     """Opacity of every vertex over `interval` (unit of 1 / density), [x, y, z]; switched-off vertices too."""
-    density = activation.raw_to_density(scene.values[..., 0], scene.density_shift)
+    density = activation.raw_to_density(_raw(scene)[..., 0], scene.density_shift)
     return activation.density_to_alpha(density, interval)
 
 
 def vertex_colour(scene: VoxelGrid) -> Array:
     """Colour of every vertex, [x, y, z, 3] in (0, 1)."""
-    return activation.raw_to_colour(scene.values[..., 1:])
+    return activation.raw_to_colour(_raw(scene)[..., 1:])
+
+
+def _raw(scene: VoxelGrid) -> Array:
+    return scene.values if scene.raw is None else scene.raw
 
 
 def is_occupied(scene: VoxelGrid, positions: Array) -> Array:

@@ -7,8 +7,9 @@ everything behind `bake` is the same as with an explicit grid.
 Memory. Slabs are evaluated one after another and once more in the backward pass, so that the activations of
 one slab exist at a time, and the encoding of none is kept.
 
-Work. Vertices that no sample can read get no value: those around which all are switched off, which includes,
-from the start, what no training camera sees (see `cameras.visible`).
+Switched-off vertices are rendered empty. The terms of the loss about the scene itself, and the occupancy
+test, see the networks' values everywhere, as in the released code. With `skip` they see nothing there either,
+and the networks are not asked: less work as the scene empties, but another loss.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from voxjax.fields import grid
 from voxjax.fields.encoding import vertex_encoding
 from voxjax.structs import Array, VoxelGrid
 
-EMPTY = -1e4
-"""Raw density of a vertex that is not evaluated: no opacity, whatever the shift."""
+EMPTY = -100.0
+"""Raw density of a vertex that is switched off: no opacity (released code)."""
 
 
 class _Mlp(nn.Module):
@@ -68,7 +69,8 @@ class VoxImp(nn.Module):
       n_layers: linear layers of each network.
       n_frequencies: octaves of the positional encoding, 2^0 to 2^(n_frequencies - 1).
       slab: vertices evaluated at a time.
-      capacity: room for evaluated vertices; None evaluates all, which gives the same scene more slowly.
+      skip: whether switched-off vertices are left out, and count as empty everywhere.
+      capacity: room for evaluated vertices, where `skip` is on; None for all.
     """
 
     shape: tuple[int, int, int]
@@ -80,6 +82,7 @@ class VoxImp(nn.Module):
     n_layers: int = 3
     n_frequencies: int = 10
     slab: int = 65536
+    skip: bool = False
     capacity: int | None = None
 
     query = staticmethod(grid.query_voxels)
@@ -92,8 +95,9 @@ class VoxImp(nn.Module):
 
         Returns:
           A `VoxelGrid` of the parameters `density` and `colour` (the networks) and `density_shift` [], where
-          that is learned; its occupancy is the tracked variable `occupancy`. `overflow` counts the vertices
-          beyond `capacity`, the last ones of the list, which are then left empty.
+          that is learned; its occupancy is the tracked variable `occupancy`. With `skip` it has `evaluated`
+          and `overflow`, which counts the vertices beyond `capacity`, the last ones of the list, left empty;
+          without, `raw`.
 
         Raises:
           ValueError: the occupancy has another shape than the grid.
@@ -113,26 +117,28 @@ class VoxImp(nn.Module):
             ]
             return jnp.concatenate(parts, axis=-1)
 
-        wanted = grid.read_vertices(occupancy)
-        total = int(np.prod(self.shape))
-        room = total if self.capacity is None else min(self.capacity, total)
-        index = jnp.arange(total)
-        if room < total:
-            index = jnp.nonzero(wanted.reshape(-1), size=room, fill_value=total)[0]
-        values = self._in_slabs(functools.partial(values_at, params), index)
         empty = jnp.array([EMPTY, 0.0, 0.0, 0.0])
+        total = int(np.prod(self.shape))
+        at = functools.partial(values_at, params)
+        common = {
+            "density_shift": grid.density_shift(self, self.alpha_init, learn=self.learn_shift),
+            "occupancy": occupancy,
+            "lower": jnp.asarray(self.lower, jnp.float32),
+            "upper": jnp.asarray(self.upper, jnp.float32),
+        }
+        if not self.skip:
+            raw = self._in_slabs(at, jnp.arange(total)).reshape(*self.shape, 4)
+            return VoxelGrid(values=jnp.where(occupancy[..., None], raw, empty), raw=raw, **common)
+        room = total if self.capacity is None else min(self.capacity, total)
+        index = jnp.nonzero(occupancy.reshape(-1), size=room, fill_value=total)[0]
+        values = self._in_slabs(at, index)
         filled = jnp.broadcast_to(empty, (total, 4)).at[index].set(values, mode="drop", unique_indices=True)
         evaluated = jnp.zeros(total, bool).at[index].set(True, mode="drop", unique_indices=True)
-        evaluated = evaluated.reshape(self.shape) & wanted
-        filled = jnp.where(evaluated[..., None], filled.reshape(*self.shape, 4), empty)
         return VoxelGrid(
-            values=filled,
-            density_shift=grid.density_shift(self, self.alpha_init, learn=self.learn_shift),
-            occupancy=occupancy,
-            lower=jnp.asarray(self.lower, jnp.float32),
-            upper=jnp.asarray(self.upper, jnp.float32),
-            evaluated=evaluated,
-            overflow=jnp.sum(wanted, dtype=jnp.int32) - jnp.sum(evaluated, dtype=jnp.int32),
+            values=filled.reshape(*self.shape, 4),
+            evaluated=evaluated.reshape(self.shape),
+            overflow=jnp.sum(occupancy, dtype=jnp.int32) - jnp.sum(evaluated, dtype=jnp.int32),
+            **common,
         )
 
     def _positions(self, index: Array) -> Array:

@@ -40,6 +40,7 @@ class MipScene:
       params: parameters of `ResidualNetwork`.
       basis: [n_waves, 3], basis of the encoding, radians per scene unit.
       origin: [3], added to world positions; scene units.
+      scale: [], factor on the standard deviations of the samples' Gaussians.
       lower: [3], smallest corner of the field's box, world frame; it moves as the origin does.
       upper: [3], its largest corner.
     """
@@ -47,6 +48,7 @@ class MipScene:
     params: Any
     basis: Array
     origin: Array
+    scale: Array
     lower: Array
     upper: Array
 
@@ -142,28 +144,42 @@ class Query:
                 direction=packed[:, 3:6],
                 variance_along=packed[:, 6],
                 variance_across=packed[:, 7],
+                scale=scene.scale,
             )
         raw: Any = self.network.apply({"params": scene.params}, features)
         return raw
 
 
-def track(tracked: Mapping[str, Any], centroid: Array, *, decay: float = 0.999) -> dict[str, Any]:
-    """Moves the origin of the field towards the object (Dream Fields: an exponential moving average).
+def track(
+    tracked: Mapping[str, Any], centroid: Array, *, decay: float = 0.999, origin: str = "follow"
+) -> dict[str, Any]:
+    """Moves the origin of the field towards the object, and counts the steps.
 
-    In the field's frame the object lies at origin + centroid, and the origin becomes the moving average of
-    that: decay * origin + (1 - decay) * (origin + centroid).
+    In the field's frame the object lies at shift + centroid, where `shift` is what the rays of training were
+    moved by, and the origin becomes the moving average of that: decay * origin + (1 - decay) * (shift +
+    centroid) (Dream Fields).
 
     Args:
       tracked: the "tracked" variables of a `MipNerf`.
       centroid: [3], density-weighted mean of the sample positions, world frame (no origin added).
       decay: share of the old origin, in [0, 1].
+      origin: "follow": training moves with the origin (the paper). "pictures": only pictures do, the shift is
+        zero (the released code, whose compiled step kept the value of its first call). "fixed": stays where
+        it is.
 
     Returns:
       `tracked` with the new origin; with the old one if a coordinate of the centroid is not finite, as of an
       empty scene.
     """
-    moved = tracked["origin"] + (1.0 - decay) * centroid
-    return {**tracked, "origin": jnp.where(jnp.all(jnp.isfinite(centroid)), moved, tracked["origin"])}
+    old = tracked["origin"]
+    new = dict(tracked)
+    if "steps" in tracked:
+        new["steps"] = tracked["steps"] + 1
+    if origin != "fixed":
+        shift = old if origin == "follow" else jnp.zeros_like(old)
+        moved = decay * old + (1.0 - decay) * (shift + centroid)
+        new["origin"] = jnp.where(jnp.all(jnp.isfinite(centroid)), moved, old)
+    return new
 
 
 class MipNerf(nn.Module):
@@ -175,10 +191,14 @@ class MipNerf(nn.Module):
       width: of the network between its blocks.
       hidden: width inside a block.
       n_blocks: residual blocks.
-      n_features: random vectors of the basis "fourier".
-      max_exponent: their lengths reach 2^max_exponent; the basis "axis" has that many octaves.
-      encoding: "fourier", or "axis" for mip-NeRF's axis-aligned one.
+      n_features: random vectors of the bases "released" and "fourier".
+      max_exponent: of their lengths, to base 2; the basis "axis" has that many octaves.
+      encoding: "released" for the directions of the released code, "fourier" for isotropic ones drawn by the
+        seed (text), or "axis" for mip-NeRF's axis-aligned one.
       integrate: average the encoding over the Gaussians (IPE); else it is taken at their means.
+      widen_steps: steps in which the Gaussians shrink to their size, from twice the standard deviation
+        (released code: 1000); 0 for their size from the start.
+      moved: whether the tracked origin is applied.
       chunk: most samples evaluated at once.
       dtype: name of the type that the network computes in.
     """
@@ -190,8 +210,10 @@ class MipNerf(nn.Module):
     n_blocks: int = 4
     n_features: int = 128
     max_exponent: float = 8.0
-    encoding: str = "fourier"
+    encoding: str = "released"
     integrate: bool = True
+    widen_steps: int = 0
+    moved: bool = True
     chunk: int = 2**15
     dtype: str = "float32"
 
@@ -209,7 +231,12 @@ class MipNerf(nn.Module):
         Raises:
           ValueError: `encoding` is unknown.
         """
-        origin = self.variable("tracked", "origin", jnp.zeros, 3)
+        tracked = self.variable("tracked", "origin", jnp.zeros, 3).value
+        origin = tracked if self.moved else jnp.zeros_like(tracked)
+        scale = jnp.ones(())
+        if self.widen_steps > 0:
+            steps = self.variable("tracked", "steps", jnp.zeros, (), jnp.int32).value
+            scale = jnp.maximum(1.0, 2.0 ** (1.0 - steps / self.widen_steps))
         basis = self.variable("tracked", "basis", self._make_basis).value
 
         def start(key: Array) -> Any:
@@ -218,9 +245,10 @@ class MipNerf(nn.Module):
         return MipScene(
             params=self.param("network", start),
             basis=basis,
-            origin=origin.value,
-            lower=jnp.asarray(self.lower) - origin.value,
-            upper=jnp.asarray(self.upper) - origin.value,
+            origin=origin,
+            scale=scale,
+            lower=jnp.asarray(self.lower) - origin,
+            upper=jnp.asarray(self.upper) - origin,
         )
 
     def _network(self) -> ResidualNetwork:
@@ -229,7 +257,9 @@ class MipNerf(nn.Module):
     def _make_basis(self) -> Array:
         if self.encoding == "axis":
             return encoding.axis_basis(round(self.max_exponent))
+        if self.encoding == "released":
+            return encoding.released_basis(n_features=self.n_features, max_exponent=self.max_exponent)
         if self.encoding == "fourier":
             key = self.make_rng("params")
             return encoding.fourier_basis(key, n_features=self.n_features, max_exponent=self.max_exponent)
-        raise ValueError(f"unknown encoding {self.encoding!r}: 'fourier' or 'axis'")
+        raise ValueError(f"unknown encoding {self.encoding!r}: 'released', 'fourier' or 'axis'")

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from voxjax.errors import UserError
 from voxjax.guidance.prompts import PromptPlan, plan_prompts
-from voxjax.schedules import steps_from_fraction
+from voxjax.schedules import step_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +54,8 @@ def guide_specs(config: ConfigDict) -> tuple[GuideSpec, ...]:
             model,
             path,
             weight,
-            steps_from_fraction(start, config.steps),
-            steps_from_fraction(end, config.steps),
+            step_number(start, steps=config.steps, of=config.schedule_steps),
+            step_number(end, steps=config.steps, of=config.schedule_steps),
         )
         for term, model, path, weight, start, end in entries
     )

@@ -53,6 +53,7 @@ def view_of(run: Run, *, chunk_rays: int | None = None) -> RenderView:
             upper=upper,
             clip=clip,
             chunk_rays=chunk_rays,
+            section=run.config.dream_fields.section,
         )
 
     return render_view

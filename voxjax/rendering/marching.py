@@ -24,7 +24,7 @@ from jax import lax
 
 from voxjax.rendering import sampling
 from voxjax.rendering.compositing import THRESHOLD
-from voxjax.rendering.cones import conical_frustum
+from voxjax.rendering.cones import SECTIONS
 from voxjax.rendering.volume import Query, with_shape
 from voxjax.structs import Rays, Rendering, Samples
 
@@ -45,7 +45,7 @@ def _weights(extinction: Array, depth_before: Array) -> tuple[Array, Array]:
     return jnp.where((alpha > THRESHOLD) & (weight > THRESHOLD), weight, 0.0), before[-1]
 
 
-def _cones(samples: Samples, rays: Rays, distance: Array, step_size: float) -> Samples:
+def _cones(samples: Samples, rays: Rays, distance: Array, step_size: float, section: str) -> Samples:
     """The samples as stretches of their rays' cones around `distance` [n_block, n_rays], if there are cones.
 
     The mean of a stretch is taken to be its middle: steps are far shorter than the way to the camera.
@@ -53,14 +53,14 @@ def _cones(samples: Samples, rays: Rays, distance: Array, step_size: float) -> S
     if rays.radii is None:
         return samples
     half = 0.5 * step_size
-    _, along, across = conical_frustum(distance - half, distance + half, rays.radii)
+    _, along, across = SECTIONS[section](distance - half, distance + half, rays.radii)
     direction = jnp.broadcast_to(rays.directions, (*distance.shape, 3)).reshape(-1, 3)
     return dataclasses.replace(
         samples, direction=direction, variance_along=along.reshape(-1), variance_across=across.reshape(-1)
     )
 
 
-@functools.partial(jax.jit, static_argnames=("query",))
+@functools.partial(jax.jit, static_argnames=("query", "section"))
 def march_rays(
     query: Query,
     scene: Any,
@@ -73,6 +73,7 @@ def march_rays(
     lower: Array,
     upper: Array,
     clip: sampling.Box | None = None,
+    section: str = "mipnerf",
 ) -> Rendering:
     """Render a chunk of rays with samples at equal steps inside a box.
 
@@ -87,6 +88,7 @@ def march_rays(
       lower: [3], smallest corner of the box, world frame.
       upper: [3], largest corner of the box.
       clip: a smaller box outside which the field is empty: saves time, changes nothing else.
+      section: name in `cones.SECTIONS`, for rays that are cones.
 
     Returns:
       Rendering [n_rays], no overflow. It stops where T <= 1e-7, so that the last T is exact to 1e-7.
@@ -108,7 +110,9 @@ def march_rays(
         distance = t_enter + ((first + slot).astype(jnp.float32) + 0.5) * step_size
         positions = sampling.positions_of(rays, distance).reshape(-1, 3)
         intervals = jnp.full(_BLOCK * n_rays, interval, jnp.float32)
-        density, colour = query(scene, _cones(Samples(positions, intervals), rays, distance, step_size))
+        density, colour = query(
+            scene, _cones(Samples(positions, intervals), rays, distance, step_size, section)
+        )
         extinction = jnp.where(slot < count, density.reshape(_BLOCK, n_rays) * interval, 0.0)
         weight, extinction = _weights(extinction, depth_before)
         colour = colour.reshape(_BLOCK, n_rays, 3)
@@ -146,7 +150,7 @@ def march_image(
       far: largest distance of a sample.
       clip: box outside which the field is empty; the whole box if nothing is known.
       chunk_rays: rays at once, at least 1; memory grows in proportion.
-      **geometry: `step_size`, `interval`, `lower`, `upper` of `march_rays`.
+      **geometry: `step_size`, `interval`, `lower`, `upper`, `section` of `march_rays`.
 
     Returns:
       Rendering [...] of NumPy arrays.

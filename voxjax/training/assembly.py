@@ -7,21 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from voxjax import schedules
 from voxjax.augment import pipeline
 from voxjax.augment.diffaugment import DiffAugRanges
-from voxjax.factory import make_stage_field
+from voxjax.cameras import near_far
+from voxjax.factory import make_stage_field, step_of
 from voxjax.fields import grid, has_grid
 from voxjax.progressive import Plan, Stage
-from voxjax.schedules import Schedule, steps_from_fraction
+from voxjax.schedules import Schedule
 from voxjax.structs import Array, TrainState, VoxelGrid
 from voxjax.training import losses
 from voxjax.training.guides import GuideSpec, Loaded
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
 from voxjax.training.parts import Metrics, Parts
 from voxjax.training.views import Room, first_occupancy, make_render
+from voxjax.training.visibility import distance_to_cameras
 
 
 def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
@@ -35,9 +38,11 @@ def make_optimiser_options(config: ConfigDict) -> OptimiserOptions:
         beta1=o.beta1,
         beta2=o.beta2,
         eps=o.eps,
-        decay_steps=steps_from_fraction(o.tenfold_decay, config.steps),
-        warmup_steps=steps_from_fraction(o.warmup, config.steps),
+        eps_uncorrected=o.eps_uncorrected,
+        decay_steps=step_of(config, o.tenfold_decay),
+        warmup_steps=step_of(config, o.warmup),
         warmup_start=o.warmup_start,
+        warmup_shape=o.warmup_shape,
     )
 
 
@@ -49,10 +54,10 @@ def make_weights(config: ConfigDict, specs: tuple[GuideSpec, ...], *, on_grid: b
       specs: the guiding models that take part.
       on_grid: whether the field has a grid; two terms need one.
     """
-    w, total = config.loss, config.steps
+    w = config.loss
 
     def during(weight: float, span: tuple[float, float]) -> Schedule:
-        gate = schedules.window(steps_from_fraction(span[0], total), steps_from_fraction(span[1], total))
+        gate = schedules.window(step_of(config, span[0]), step_of(config, span[1]))
         return lambda step: weight * gate(step)
 
     weights = {
@@ -83,11 +88,11 @@ def make_parts(
       guides: the models of the run.
       active: indices of those that take part.
     """
-    field = make_stage_field(config, plan, stage, capacity=room.vertices)
+    field = make_stage_field(config, plan, stage, capacity=room.vertices, training=True)
     options = make_optimiser_options(config)
     rate = options.rate_density if config.field.name == "vox_exp" else options.rate_network
     explicit = config.field.name == "vox_exp"
-    augmentation = make_augmentation(config)
+    augmentation = make_augmentation(config, guides.guides[active[0]].image_size)
     loss = config.loss
     return Parts(
         bake=lambda params, tracked: field.apply({"params": params, "tracked": tracked}, method="bake"),
@@ -101,7 +106,7 @@ def make_parts(
         tau=schedules.transmittance_target(
             opacity_start=loss.opacity_start,
             opacity_end=loss.opacity_end,
-            n_steps=steps_from_fraction(loss.opacity_anneal, config.steps),
+            n_steps=step_of(config, loss.opacity_anneal),
             opacity_scale=loss.opacity_scale,
         ),
         regularise=_make_regularise(config, stage) if has_grid(field) else lambda scene: ({}, {}),
@@ -140,15 +145,21 @@ def _make_regularise(
 
 def _make_track(config: ConfigDict, field: Any) -> Callable[[Any, Array | None], Any]:
     """What happens to the tracked values after a step."""
-    options = config.dream_fields
-    if has_grid(field) or not options.track_origin:
+    if has_grid(field):
         return lambda tracked, centroid: tracked
-    return lambda tracked, centroid: field.track(tracked, centroid, decay=options.origin_decay)
+    options = {"decay": config.dream_fields.origin_decay, "origin": config.dream_fields.origin}
+    return lambda tracked, centroid: field.track(tracked, centroid, **options)
 
 
-def make_augmentation(config: ConfigDict) -> pipeline.AugmentOptions:
-    """Returns the options of the augmentation pipeline."""
+def make_augmentation(config: ConfigDict, clip_px: int) -> pipeline.AugmentOptions:
+    """Returns the options of the augmentation pipeline.
+
+    Args:
+      config: the config.
+      clip_px: side of the images that the first guiding model takes.
+    """
     options = config.augment.to_dict()
+    options["background_px"] = clip_px if options.pop("background_at") == "clip" else 0
     batch_resize, zoom = options.pop("batch_resize"), options.pop("zoom")
     names = [each.name for each in dataclasses.fields(DiffAugRanges) if each.name != "zoom"]
     ranges = DiffAugRanges(**{name: options.pop(name) for name in names}, zoom=zoom if batch_resize else None)
@@ -164,6 +175,29 @@ def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
     occupancy = first_occupancy(config, plan, stage)
     if occupancy is not None:
         tracked = {**tracked, "occupancy": occupancy}
+    if config.field.name == "vox_exp" and config.field.mask_near_cameras:
+        params = {**params, "grid": _empty_near_cameras(config, params["grid"], plan, stage.shape)}
     opt_state = make_optimiser(make_optimiser_options(config)).init(params)
     step, skipped, skipped_in_row = (jnp.zeros((), jnp.int32) for _ in range(3))
     return TrainState(step, params, tracked, opt_state, skipped, skipped_in_row)
+
+
+MASKED = -100.0
+"""Raw density of a vertex that must stay empty (released code)."""
+
+
+def _empty_near_cameras(config: ConfigDict, values: Array, plan: Plan, shape: grid.Shape) -> Array:
+    """A grid [x, y, z, 4] without density within `near` of any place where a training camera may stand.
+
+    Floaters in front of a camera would live there. Done once, to the first grid; finer ones inherit it.
+    """
+    c = config.cameras
+    distance = distance_to_cameras(
+        np.asarray(grid.vertex_positions(jnp.array(plan.lower), jnp.array(plan.upper), shape)),
+        azimuth_deg=c.azimuth_deg,
+        elevation_deg=c.elevation_deg,
+        radius=c.radius,
+    )
+    near, _ = near_far(c.radius)
+    density = jnp.where(jnp.asarray(distance <= near), MASKED, values[..., 0])
+    return values.at[..., 0].set(density)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from voxjax.schedules import Schedule, constant, exponential_decay
+from voxjax.schedules import Schedule, constant, exponential_anneal, exponential_decay
 from voxjax.structs import Array
 
 
@@ -32,8 +32,11 @@ class OptimiserOptions:
       beta1: memory of m.
       beta2: memory of v.
       eps: added to the root of v.
+      eps_uncorrected: whether that root is of v as it is (DVGO, and so the released code of Pure CLIP
+        guidance), or of v after the bias correction (Adam as published).
       decay_steps: updates in which the rates fall tenfold; 0 keeps them.
-      warmup_steps: updates in which the rates rise in a line to their value (Dream Fields); 0 for none.
+      warmup_steps: updates in which the rates rise to their value (Dream Fields); 0 for none.
+      warmup_shape: "linear", or "exponential" (Dream Fields' released code).
       warmup_start: share of the rates at the first update, where there is a warm-up.
     """
 
@@ -44,15 +47,21 @@ class OptimiserOptions:
     beta1: float = 0.9
     beta2: float = 0.99
     eps: float = 1e-8
+    eps_uncorrected: bool = True
     decay_steps: int = 20_000
     warmup_steps: int = 0
+    warmup_shape: str = "linear"
     warmup_start: float = 0.1
 
     def factor(self) -> Schedule:
         """Returns the factor on all rates after a number of updates."""
         decay = exponential_decay(1.0, every=self.decay_steps) if self.decay_steps > 0 else constant(1.0)
-        rise = optax.linear_schedule(self.warmup_start, 1.0, self.warmup_steps)
-        return (lambda count: rise(count) * decay(count)) if self.warmup_steps > 0 else decay
+        if self.warmup_steps <= 0:
+            return decay
+        rise: Schedule = optax.linear_schedule(self.warmup_start, 1.0, self.warmup_steps)
+        if self.warmup_shape == "exponential":
+            rise = exponential_anneal(self.warmup_start, 1.0, self.warmup_steps)
+        return lambda count: rise(count) * decay(count)
 
 
 @struct.dataclass
@@ -70,14 +79,22 @@ def make_optimiser(options: OptimiserOptions) -> optax.GradientTransformation:
     A new state from `init` is a fresh start in every respect: moments, bias correction, decay of the rates.
     """
     return optax.chain(
-        scale_by_masked_adam(options.beta1, options.beta2, options.eps),
+        scale_by_masked_adam(
+            options.beta1, options.beta2, options.eps, eps_uncorrected=options.eps_uncorrected
+        ),
         _scale_by_group(options),
         optax.scale_by_schedule(options.factor()),
     )
 
 
-def scale_by_masked_adam(beta1: float, beta2: float, eps: float) -> optax.GradientTransformation:
-    """Adam's direction m_hat / (sqrt(v_hat) + eps); none where g of a grid is exactly zero.
+def scale_by_masked_adam(
+    beta1: float, beta2: float, eps: float, *, eps_uncorrected: bool = True
+) -> optax.GradientTransformation:
+    """Adam's direction; none where g of a grid is exactly zero.
+
+    With c1 = 1 - beta1^t and c2 = 1 - beta2^t it is (m / c1) / (sqrt(v / c2) + eps), or where
+    `eps_uncorrected` (m / c1) * sqrt(c2) / (sqrt(v) + eps): for gradients of the size of eps that is a fifth
+    of it at the first update, so that density in empty space emerges later.
 
     Leaves of rank 4 are grids; all other leaves get plain Adam. The bias correction counts updates of the
     whole, not of an entry, as in DVGO.
@@ -97,7 +114,10 @@ def scale_by_masked_adam(beta1: float, beta2: float, eps: float) -> optax.Gradie
             touched = g != 0 if g.ndim == 4 else jnp.ones_like(g, bool)
             m = jnp.where(touched, beta1 * m + (1 - beta1) * g, m)
             v = jnp.where(touched, beta2 * v + (1 - beta2) * g * g, v)
-            direction = (m / correction1) / (jnp.sqrt(v / correction2) + eps)
+            if eps_uncorrected:
+                direction = (m / correction1) * jnp.sqrt(correction2) / (jnp.sqrt(v) + eps)
+            else:
+                direction = (m / correction1) / (jnp.sqrt(v / correction2) + eps)
             return jnp.where(touched, direction, 0.0), m, v
 
         leaves, structure = jax.tree.flatten(gradients)

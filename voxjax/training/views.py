@@ -79,7 +79,7 @@ def choose_room(config: ConfigDict, plan: Plan, stage: Stage, tracked: Any) -> R
     samples = _choose_budget(config, plan, stage, occupancy, all_on=all_on)
     vertices = None
     if config.field.name == "vox_imp" and config.vox_imp.skip:
-        vertices = _bucket(on.size, int(np.sum(np.asarray(grid.read_vertices(occupancy)))))
+        vertices = _bucket(on.size, int(np.sum(on)))
     return Room(samples, vertices, all_on)
 
 
@@ -175,6 +175,8 @@ def make_render(
             far=far,
             n_samples=config.dream_fields.n_samples,
             key=key,
+            section=config.dream_fields.section,
+            jitter_ends=config.dream_fields.jitter_ends,
         )
         return with_shape(render_placed(field.query, scene, flat, placement), rays.origins.shape[:-1])
 

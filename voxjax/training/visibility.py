@@ -1,4 +1,4 @@
-"""Which points the training cameras can see at all.
+"""Where the training cameras stand, and which points they can see at all.
 
 Notation. rho: distance of a point from the z axis; phi: azimuth of a camera relative to the point. Cameras
 stand on a circle (or a band of circles) around the z axis, so whether some camera sees a point depends on
@@ -71,6 +71,41 @@ def visible(
     row = np.rint(rho / cell).astype(np.intp)
     column = np.rint((z - bottom) / cell).astype(np.intp)
     return seen[row, column]
+
+
+def distance_to_cameras(
+    positions: np.ndarray,
+    *,
+    azimuth_deg: tuple[float, float],
+    elevation_deg: tuple[float, float],
+    radius: float,
+) -> np.ndarray:
+    """Distance of points to the nearest place where a training camera may stand.
+
+    Args:
+      positions: [..., 3], world frame, scene units.
+      azimuth_deg: (first, last) azimuth of the cameras, degrees.
+      elevation_deg: (lowest, highest) elevation, degrees.
+      radius: distance of the cameras from the origin, scene units.
+
+    Returns:
+      [...] float64, scene units.
+    """
+    positions = np.asarray(positions, np.float64)
+    rho, z = np.hypot(positions[..., 0], positions[..., 1]), positions[..., 2]
+    first, last = azimuth_deg
+    middle, half = np.deg2rad((first + last) / 2), np.deg2rad(min(last - first, 360.0) / 2)
+    away = np.arctan2(positions[..., 1], positions[..., 0]) - middle
+    away = np.abs((away + np.pi) % (2 * np.pi) - np.pi)
+    # Seen from the nearest azimuth of a camera, the point lies at (along, beside, z).
+    along = rho * np.cos(np.maximum(away - half, 0.0))
+    best = np.full(rho.shape, -np.inf)
+    lowest, highest = np.deg2rad(elevation_deg)
+    # What is to be largest is a sine of the elevation: at its crest if that lies between the bounds, else at
+    # one of them.
+    for elevation in (lowest, highest, np.clip(np.arctan2(z, along), lowest, highest)):
+        best = np.maximum(best, along * np.cos(elevation) + z * np.sin(elevation))
+    return np.sqrt(np.maximum(rho**2 + z**2 + radius**2 - 2 * radius * best, 0.0))
 
 
 def _seen_at(
