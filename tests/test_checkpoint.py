@@ -120,7 +120,7 @@ def test_all_damaged_is_one_error_that_names_the_latest(saved):
     folder, _ = saved
     for step in (2, 5, 9):
         empty(folder / str(step))
-    message = r"checkpoint of step 9 \(files.json is missing.*\) is damaged and so are the 2 before it"
+    message = r"checkpoint of step 9 is damaged \(files.json is missing.*\) and so are the 2 before it"
     with pytest.raises(ValueError, match=message):
         Checkpoints(folder).restore_latest()
 

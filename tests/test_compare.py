@@ -206,7 +206,7 @@ MISTAKES = [
     (["--config=CONFIGS/vox_exp.py:all", "--prompt=x"], "lists no VARIANTS"),
     (
         ["--config=CONFIGS/demo.py", "--config=CONFIGS/vox_exp.py:tiny", "--prompt=x"],
-        "paper, ensemble, mid, low",
+        "paper, mid, low, ensemble",
     ),
     (["--config=CONFIGS/demo.py", "--prompt=a zebra"], "zebra"),
     (["--config=CONFIGS/demo.py", "--prompt= "], "must be a text"),

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from voxjax import command
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "voxjax"
 
 GROUND = {"structs", "errors", "files", "command", "cameras", "schedules"}
 ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run"}
-COMMANDS = {"train", "render", "evaluate", "compare", "guidance.__main__", "__main__"}
+COMMANDS = {"guidance.__main__" if name == "guidance" else name for name in command.COMMANDS} | {"__main__"}
 BELOW = GROUND | ROOT_ROOMS | {"config", "fields", "rendering", "augment", "guidance"}
 """What training stands on."""
 
@@ -123,13 +125,13 @@ def test_the_reader_sees_every_form(tmp_path):
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_every_module_knows_only_whom_it_may(name):
     room = room_of(name)
-    assert room, f"{name} is in no row of the table"
+    assert room, f"{name} is in no row of ALLOWED in tests/test_imports.py; add one"
     for other in rooms(MODULES[name]):
         assert any(inside(other, one) for one in ALLOWED[room] | {room}), f"{name} imports {other}"
 
 
 def test_no_row_is_left_over():
-    assert {room_of(name) for name in MODULES} == set(ALLOWED)
+    assert set(ALLOWED) - {room_of(name) for name in MODULES} == set()
 
 
 def test_commands_do_not_know_one_another():

@@ -90,7 +90,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, tiny_clip):
         ([], "--config"),
         (["--config=configs/none.py"], "no such file"),
         (["--config=configs/vox_exp.py"], "--config.prompt=''"),
-        (["--config=configs/vox_exp.py:tiny", "--config.prompt=x"], "paper, ensemble, mid, low"),
+        (["--config=configs/vox_exp.py:tiny", "--config.prompt=x"], "paper, mid, low, ensemble"),
         (["--config=configs/demo.py", "--workdri=x"], "did you mean --workdir"),
         (["--config=configs/demo.py", "--config.steps=ten"], "not a whole number"),
         (["--config=configs/demo.py", "--config.field.name=vox_best", "--workdir=W"], "vox_exp"),
@@ -145,7 +145,7 @@ def test_a_run_whose_checkpoints_are_all_damaged(finished, tmp_path):
         file.unlink()
     process = run(command(workdir, finished[1]))
     assert process.returncode == 0
-    assert "step 6 (files.json is missing or cannot be read) is damaged" in process.stderr
+    assert "step 6 is damaged (files.json is missing or cannot be read)" in process.stderr
     assert "training begins anew" in process.stderr and (workdir / "checkpoints" / "6").is_dir()
     for file in (workdir / "checkpoints").rglob("files.json"):
         file.unlink()

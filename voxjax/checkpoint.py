@@ -112,14 +112,17 @@ class Checkpoints:
             try:
                 tree = self.restore(step)
             except ValueError as error:
-                damaged.append(f"{step} ({error})")
+                damaged.append((step, error))
                 continue
-            for each in damaged:
-                warnings.warn(f"checkpoint {each} is damaged; going back to that of {step}", stacklevel=2)
+            for later, why in damaged:
+                warnings.warn(
+                    f"checkpoint {later} is damaged ({why}); going back to that of step {step}", stacklevel=2
+                )
             return tree
         if damaged:
             others = f" and so are the {len(damaged) - 1} before it" if damaged[1:] else ""
-            raise ValueError(f"the checkpoint of step {damaged[0]} is damaged{others}")
+            latest, why = damaged[0]
+            raise ValueError(f"the checkpoint of step {latest} is damaged ({why}){others}")
         return None
 
     def discard_after(self, step: int) -> None:

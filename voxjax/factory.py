@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -100,19 +101,19 @@ def make_stage_field(
         "alpha_init": config.field.alpha_init,
         "learn_shift": config.field.learn_shift,
     }
-    mlp, mip = config.vox_imp, config.dream_fields
-    options: dict[str, Any] = {
-        "vox_exp": grid_options,
-        "vox_imp": {**grid_options, **mlp, "capacity": capacity},
-        "dream_fields": {
+    # Functions, as the config of an older run lacks the groups of later fields.
+    options: dict[str, Callable[[], dict[str, Any]]] = {
+        "vox_exp": lambda: grid_options,
+        "vox_imp": lambda: {**grid_options, **config.vox_imp, "capacity": capacity},
+        "dream_fields": lambda: {
             "lower": plan.lower,
             "upper": plan.upper,
-            **{name: mip[name] for name in _OF_MIPNERF},
-            "widen_steps": step_of(config, mip.widen),
-            "moved": mip.origin == "follow" or not training,
+            **{each: config.dream_fields[each] for each in _OF_MIPNERF},
+            "widen_steps": step_of(config, config.dream_fields.widen),
+            "moved": config.dream_fields.origin == "follow" or not training,
         },
     }
     try:
-        return make_field(name, **options.get(name, {}))
+        return make_field(name, **options.get(name, dict)())
     except ValueError as error:
         raise UserError(f"--config.field.name={config.field.name}: {error}") from error

@@ -13,7 +13,9 @@ from voxjax.augment.diffaugment import DiffAugRanges
 from voxjax.augment.pipeline import AugmentOptions
 
 SIDE, VIEWS = 16, 2
-OFF = AugmentOptions(diff=False, back=False, persp=False, crop=False, n_diff=2, n_back=3, crop_px=4)
+OFF = AugmentOptions(
+    diff=False, back=False, persp=False, crop=False, n_diff=2, n_back=3, crop_px=4, share_backgrounds=False
+)
 KEY = jax.random.PRNGKey(0)
 augment = jax.jit(pipeline.augment_views, static_argnames="options")
 
@@ -43,12 +45,15 @@ def test_with_everything_off_the_view_stands_before_an_even_background(views):
         np.testing.assert_allclose(images, np.repeat(expected, 6, axis=0), atol=1e-6)
 
 
-def test_diffaug_comes_before_the_background_and_images_are_sorted_by_view_then_draw(views):
-    """Rebuilt image by image from the draws that the key gives."""
-    got = augment(KEY, *views, options=options(diff=True, back=True, blur_sd=(0.0, 3.0)))
+@pytest.mark.parametrize("shared", [False, True])
+def test_diffaug_comes_before_the_background_and_images_are_sorted_by_view_then_draw(views, shared):
+    """Rebuilt image by image from the draws of the key; a shared background stands behind all of them."""
+    both = options(diff=True, back=True, blur_sd=(0.0, 3.0), share_backgrounds=shared)
+    got = augment(KEY, *views, options=both)
     diff_key, back_key, _ = jax.random.split(KEY, 3)
     numbers = jax.random.uniform(diff_key, (VIEWS * 2 * 8,)).reshape(VIEWS * 2, 8)
-    behind = background.uniform_16bit(back_key, (VIEWS * 6, background.numbers_needed((SIDE, SIDE))))
+    n_behind = VIEWS * (3 if shared else 6)
+    behind = background.uniform_16bit(back_key, (n_behind, background.numbers_needed((SIDE, SIDE))))
     one_diff = jax.jit(
         lambda u, c, t: diffaugment.apply_diffaugment(diffaugment.draw_from_uniform(u, (SIDE, SIDE)), c, t)
     )
@@ -58,7 +63,9 @@ def test_diffaug_comes_before_the_background_and_images_are_sorted_by_view_then_
             colour, transmittance = one_diff(numbers[2 * view + draw], views[0][view], views[1][view])
             for index in range(3):
                 n = (view * 2 + draw) * 3 + index
-                expected = colour + transmittance[..., None] * one_back(behind[n])
+                expected = colour + transmittance[..., None] * one_back(
+                    behind[3 * view + index if shared else n]
+                )
                 np.testing.assert_allclose(got[n], expected, atol=1e-5)
 
 

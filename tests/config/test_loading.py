@@ -114,7 +114,7 @@ def test_mistakes_are_refused_by_name(key, value, words):
         ("configs/none.py", "no such file"),
         ("configs/demo", "no config of this name"),
         (f"{ROOT}/configs/demo.py:huge", "vox_exp, vox_imp, dream_fields"),
-        (f"{ROOT}/configs/vox_exp.py:huge", "paper, ensemble, mid, low"),
+        (f"{ROOT}/configs/vox_exp.py:huge", "paper, mid, low, ensemble"),
         (f"{ROOT}/configs/figure6.py", "vox_exp, vox_imp, dream_fields"),
         (f"{ROOT}/configs/figure6.py:all", "voxjax.compare"),
     ],

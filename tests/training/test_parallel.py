@@ -10,9 +10,9 @@ PROGRAM = """
 import json, sys
 sys.path.insert(0, "tests")
 import jax, jax.numpy as jnp, numpy as np
-from test_step import plain_descent, plain_inputs, plain_parts, plain_state
-from voxjax.parallel import Devices
-from voxjax.step import make_step
+from helpers.plain_steps import plain_descent, plain_inputs, plain_parts, plain_state
+from voxjax.training.parallel import Devices
+from voxjax.training.step import make_step
 
 parts = plain_parts(optimiser=plain_descent())
 state, inputs = plain_state(parts), plain_inputs()

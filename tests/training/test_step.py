@@ -11,17 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers.plain_steps import plain_descent, plain_inputs, plain_parts, plain_state
 from helpers.small_training import ROOT, overrides
 
-from voxjax import schedules
 from voxjax.checkpoint import Checkpoints, to_state
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
-from voxjax.structs import Rendering, TrainState, VoxelGrid
 from voxjax.training import assembly
 from voxjax.training.guides import load_guides
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
-from voxjax.training.parts import Guide, Inputs, Parts
 from voxjax.training.step import make_step
 from voxjax.training.views import choose_room
 
@@ -144,65 +142,6 @@ def test_after_too_many_bad_steps_nothing_moves(real):
     assert int(stuck.skipped_in_row) == 3 and float(metrics["skipped_in_row"]) == 3
 
 
-def plain_parts(**changes):
-    """Parts in which an image is the grid's colour channels and an embedding its mean colour."""
-
-    def bake(params, tracked):
-        box = jnp.ones(3)
-        return VoxelGrid(params["grid"], jnp.zeros(()), tracked["occupancy"], -box, box)
-
-    def render(key, scene):
-        image = jnp.mean(scene.values[..., 1:], axis=2)[None]
-        noise = jax.random.normal(key, image.shape[:3])
-        light = jax.nn.sigmoid(noise)
-        picture = Rendering(image * (1 + 0.1 * noise[..., None]), light, noise, jnp.int32(0))
-        return picture, jnp.zeros(1, jnp.int32)
-
-    given = {
-        "bake": bake,
-        "render": render,
-        "augment": lambda key, colour, transmittance: jnp.concatenate([colour, colour * 0.5]),
-        "resize": lambda images, size: images[:, :size, :size],
-        "guides": (Guide("clip", lambda scale, images: scale * jnp.mean(images, axis=(1, 2)), 2),),
-        "weights": {
-            name: schedules.constant(weight)
-            for name, weight in {
-                "clip": 2.0,
-                "transmittance": 0.5,
-                "entropy": 0.0,
-                "tv": 0.0,
-            }.items()
-        },
-        "tau": schedules.constant(0.9),
-        "regularise": lambda scene: ({}, {}),
-        "tv_scale": 1.0,
-        "track": lambda tracked, centroid: tracked,
-        "optimiser": make_optimiser(OptimiserOptions(decay_steps=10)),
-        "rate": lambda count: 0.1 * 0.1 ** (count / 10),
-        "max_bad_steps": 20,
-    }
-    return Parts(**{**given, **changes})
-
-
-def plain_state(parts):
-    rng = np.random.default_rng(3)
-    params = {"grid": jnp.asarray(rng.random((2, 2, 2, 4)), jnp.float32)}
-    zero = jnp.zeros((), jnp.int32)
-    tracked = {"occupancy": jnp.ones((2, 2, 2), bool)}
-    return TrainState(zero, params, tracked, parts.optimiser.init(params), zero, zero)
-
-
-def plain_inputs():
-    rng = np.random.default_rng(4)
-    text, negatives = rng.standard_normal((3,)), rng.standard_normal((2, 3))
-    return Inputs(
-        jax.random.key(0),
-        (jnp.float32(1.5),),
-        (jnp.asarray(text, jnp.float32)[None],),
-        (jnp.asarray(negatives, jnp.float32),),
-    )
-
-
 def test_the_contrastive_objective_against_numpy():
     guide = dataclasses.replace(plain_parts().guides[0], contrastive_scale=3.0)
     parts = plain_parts(guides=(guide,))
@@ -221,17 +160,6 @@ def test_the_contrastive_objective_against_numpy():
     assert float(metrics["clip_similarity"]) == pytest.approx(np.mean(embeddings @ texts[0]), rel=1e-5)
 
 
-def plain_descent():
-    """Gradient descent with rate 1, behind the state that the step reads its number of updates from."""
-    adam = make_optimiser(OptimiserOptions())
-
-    def update(gradients, state, params):
-        _, new = adam.update(gradients, state, params)
-        return jax.tree.map(lambda g: -g, gradients), new
-
-    return optax.GradientTransformation(adam.init, update)
-
-
 def test_the_update_of_the_plain_parts_by_finite_differences():
     parts = plain_parts(optimiser=plain_descent())
     state, inputs = plain_state(parts), plain_inputs()
@@ -248,12 +176,11 @@ def test_the_update_of_the_plain_parts_by_finite_differences():
     assert float(metrics["gradient/colour"]) == pytest.approx(np.linalg.norm(gradient[..., 1:]), rel=1e-4)
 
 
-def test_masked_adam_against_numpy():
+@pytest.mark.parametrize("uncorrected", [True, False])
+def test_masked_adam_against_numpy(uncorrected):
     rng = np.random.default_rng(5)
-    options = OptimiserOptions(
-        rate_density=0.2, rate_colour=0.05, rate_shift=0.3, rate_network=0.01, decay_steps=7
-    )
-    optimiser = make_optimiser(options)
+    rates = {"rate_density": 0.2, "rate_colour": 0.05, "rate_shift": 0.3, "rate_network": 0.01}
+    optimiser = make_optimiser(OptimiserOptions(**rates, decay_steps=7, eps_uncorrected=uncorrected))
     params = {
         "grid": rng.standard_normal((2, 3, 2, 4)),
         "density_shift": rng.standard_normal(()),
@@ -278,7 +205,10 @@ def test_masked_adam_against_numpy():
             touched = g[i] != 0 if i == 2 else np.ones(g[i].shape, bool)
             m[i] = np.where(touched, 0.9 * m[i] + 0.1 * g[i], m[i])
             v[i] = np.where(touched, 0.99 * v[i] + 0.01 * g[i] ** 2, v[i])
-            direction = (m[i] / (1 - 0.9**t)) / (np.sqrt(v[i] / (1 - 0.99**t)) + 1e-8)
+            if uncorrected:
+                direction = m[i] / (1 - 0.9**t) * np.sqrt(1 - 0.99**t) / (np.sqrt(v[i]) + 1e-8)
+            else:
+                direction = (m[i] / (1 - 0.9**t)) / (np.sqrt(v[i] / (1 - 0.99**t)) + 1e-8)
             x[i] = x[i] - np.where(touched, rates[i] * 0.1 ** ((t - 1) / 7) * direction, 0.0)
         for ours, theirs in zip(jax.tree.leaves(params), x, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)

@@ -103,7 +103,7 @@ def touched(size):
     return block
 """
 CHILD = f"""{TOUCH}
-from voxjax.timing import peak_memory
+from voxjax.training.timing import peak_memory
 print(*peak_memory([None, {{}}]))
 block = touched(2**27)
 del block

@@ -35,7 +35,7 @@ def split_spec(spec: str) -> tuple[Path, str | None]:
         return Path(path[1]), path[2]
     name, colon, variant = spec.partition(":")
     file = shipped_folder() / f"{name}.py"
-    if not re.fullmatch(r"\w+", name) or not file.is_file():
+    if not re.fullmatch(r"[\w-]+", name) or not file.is_file():
         raise UserError(
             f"--config={spec}: no config of this name; those that ship are {', '.join(shipped_names())}, "
             "such as vox_exp:low; a file of your own is given by its path, which ends in .py"

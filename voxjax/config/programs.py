@@ -106,10 +106,11 @@ def _in_one_line(error: BaseException, path: Path, variant: str | None) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     line = own[-1].lineno if own else None
-    # A config refuses a variant with a ValueError that it raises itself: its words say it all.
-    if isinstance(error, ValueError) and line and own[-1] is frames[-1]:
-        source = linecache.getline(str(path), line).strip()
-        if source.startswith("raise "):
-            return f"{spec}: {words}"
+    # A config refuses a variant with a ValueError that it, or one it builds on, raises: its words say it all.
+    last = frames[-1]
+    is_config = Path(last.filename).resolve().parent in (path.resolve().parent, shipped_folder())
+    raised = linecache.getline(last.filename, last.lineno or 0).strip().startswith("raise ")
+    if isinstance(error, ValueError) and is_config and raised:
+        return f"{spec}: {words}"
     where = f"line {line}: " if line else ""
     return f"{spec}: {where}{type(error).__name__}{': ' + words if words else ''}"

@@ -99,14 +99,21 @@ def overview(title: str, sums: Mapping[str, Mapping[str, Any]]) -> str:
         "Below each picture: from how many views the judge names the object right, and how well its "
         "silhouettes fit the true primitive.",
         "",
-        "| field | runs | R-P per view | R-P per object | colour right, per view | silhouette IoU |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "Floaters: runs with solid parts away from the largest, and their share of what is solid. Occupied: "
+        "vertices that are on after each third of the run. Steps/s is the median; runs went side by side.",
+        "",
+        "| field | runs | R-P per view | R-P per object | colour right, per view | silhouette IoU | "
+        "floaters | occupied | steps/s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, sums_of_field in sums.items():
         f = sums_of_field["all"]
         lines.append(
             f"| {name} | {f['runs']} | {f['r_precision_per_view']:.1%} | {f['r_precision_per_object']:.1%} | "
-            f"{f['colour_per_view']:.1%} | {f['silhouette_iou']:.2f} |"
+            f"{f['colour_per_view']:.1%} | {f['silhouette_iou']:.2f} | "
+            f"{f['with_floaters']:.0%}, {f['floating_share']:.2%} | "
+            f"{', '.join(f'{each:.0%}' for each in f['occupied']) or '-'} | "
+            f"{'-' if f['steps_per_second'] is None else format(f['steps_per_second'], '.2f')} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -22,6 +22,7 @@ import numpy as np
 from voxjax.cameras import camera_rays, focal_px, orbit_pose
 from voxjax.command import Parser, run_command
 from voxjax.errors import UserError
+from voxjax.evaluation.course import course_of
 from voxjax.evaluation.judge import EVAL_AZIMUTH_DEG, EVAL_ELEVATION_DEG
 from voxjax.evaluation.silhouette import TrueMasks, fit_silhouettes, has_hole, mask_of
 from voxjax.files import refuse_unwritable, write_text
@@ -121,6 +122,7 @@ def examine(row: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         "object_right": row["rank"] == 1,
         "named": row["nearest"].rstrip("."),
         **silhouette_figures(run, shape),
+        **course_of(run),
     }
     picture = colour_image(view_of(run)(EVAL_AZIMUTH_DEG, EVAL_ELEVATION_DEG, 192))
     return figures, picture
@@ -140,6 +142,12 @@ def totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "colour_per_view": share(part, "views_colour_right"),
             "silhouette_iou": float(np.mean([row["iou"] for row in part])),
             "with_hole": float(np.mean([row["hole"] for row in part])),
+            "with_floaters": float(np.mean([row["floaters"] > 0 for row in part])),
+            "floating_share": float(np.mean([row["floating_share"] for row in part])),
+            "steps_per_second": _median([row["steps_per_second"] for row in part]),
+            "occupied": [
+                float(np.mean(each)) for each in zip(*(row["occupied"] for row in part), strict=True)
+            ],
         }
 
     by_shape = {shape: [row for row in rows if row["shape"] == shape] for shape in shapes.SHAPES}
@@ -149,6 +157,11 @@ def totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **({"held_out": figures(held)} if held else {}),
         **{shape: figures(part) for shape, part in by_shape.items() if part},
     }
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def markdown(title: str, table: dict[str, Any], sums: dict[str, Any]) -> str:

@@ -6,8 +6,13 @@ the scene origin of Dream Fields. `query(scene, samples) -> (density, colour)` n
 the renderer as an argument.
 
 Voxel fields bake a `VoxelGrid` and also have `occupied(scene, positions) -> bool` and
-`occupied_box(scene) -> (lower, upper)`. A field without a grid has `track(tracked, centroid) -> tracked`,
-which is told after each step where the density lies.
+`occupied_box(scene) -> (lower, upper)`. One whose values on the vertices are themselves the parameters says
+`explicit = True` and calls them `grid`, [x, y, z, 4] (raw density, raw colour): these alone are rescaled,
+left alone where no gradient is, and have the rates of grids. A parameter `density_shift` has a rate of its
+own; all others have that of networks.
+
+A field without a grid bakes a scene with `lower` and `upper`, keeps at least one tracked variable, and has
+`track(tracked, centroid, **options) -> tracked`, which is told after each step where the density lies.
 """
 
 from __future__ import annotations
@@ -42,6 +47,11 @@ def make_field(name: str, **options: Any) -> Any:
     if name not in FIELDS:
         raise ValueError(f"unknown field {name!r}; there is {', '.join(sorted(FIELDS))}")
     return FIELDS[name](**options)
+
+
+def is_explicit(field: Any) -> bool:
+    """Whether the values on a grid's vertices are the parameters, and not a function of them."""
+    return getattr(field, "explicit", False)
 
 
 def has_grid(field: Any) -> bool:

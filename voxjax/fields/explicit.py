@@ -30,6 +30,7 @@ class VoxExp(nn.Module):
     alpha_init: float = 1e-6
     learn_shift: bool = True
 
+    explicit = True
     query = staticmethod(grid.query_voxels)
     occupied = staticmethod(grid.is_occupied)
     occupied_box = staticmethod(grid.occupied_box)

@@ -141,18 +141,6 @@ def occupied_vertices(alpha: Array, threshold: float = ALPHA_THRESHOLD) -> Array
     return lax.reduce_window(alpha, -jnp.inf, lax.max, (3, 3, 3), (1, 1, 1), "SAME") > threshold
 
 
-def read_vertices(occupancy: Array) -> Array:
-    """Which vertices a sample can read: all corners of the cells around the vertices that are on.
-
-    Args:
-      occupancy: [x, y, z] bool; a sample counts where its nearest vertex is on.
-
-    Returns:
-      [x, y, z] bool.
-    """
-    return lax.reduce_window(occupancy, False, lax.bitwise_or, (3, 3, 3), (1, 1, 1), "SAME")
-
-
 def nearest_occupied(occupancy: Array, positions: Array, lower: Array, upper: Array) -> Array:
     """Whether the vertex nearest to each position is switched on.
 

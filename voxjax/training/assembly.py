@@ -15,7 +15,7 @@ from voxjax.augment import pipeline
 from voxjax.augment.diffaugment import DiffAugRanges
 from voxjax.cameras import near_far
 from voxjax.factory import make_stage_field, step_of
-from voxjax.fields import grid, has_grid
+from voxjax.fields import grid, has_grid, is_explicit
 from voxjax.progressive import Plan, Stage
 from voxjax.schedules import Schedule
 from voxjax.structs import Array, TrainState, VoxelGrid
@@ -90,8 +90,8 @@ def make_parts(
     """
     field = make_stage_field(config, plan, stage, capacity=room.vertices, training=True)
     options = make_optimiser_options(config)
-    rate = options.rate_density if config.field.name == "vox_exp" else options.rate_network
-    explicit = config.field.name == "vox_exp"
+    explicit = is_explicit(field)
+    rate = options.rate_density if explicit else options.rate_network
     augmentation = make_augmentation(config, guides.guides[active[0]].image_size)
     loss = config.loss
     return Parts(
@@ -109,7 +109,7 @@ def make_parts(
             n_steps=step_of(config, loss.opacity_anneal),
             opacity_scale=loss.opacity_scale,
         ),
-        regularise=_make_regularise(config, stage) if has_grid(field) else lambda scene: ({}, {}),
+        regularise=_make_regularise(config, field, stage) if has_grid(field) else lambda scene: ({}, {}),
         tv_scale=losses.tv_explicit_scale(
             stage.shape, config.cameras.views_per_step * config.cameras.width_px**2
         )
@@ -123,16 +123,15 @@ def make_parts(
 
 
 def _make_regularise(
-    config: ConfigDict, stage: Stage
+    config: ConfigDict, field: Any, stage: Stage
 ) -> Callable[[VoxelGrid], tuple[dict[str, Array], Metrics]]:
     """What the loss says about a voxel grid itself."""
-    implicit = config.field.name != "vox_exp"
 
     def regularise(scene: VoxelGrid) -> tuple[dict[str, Array], Metrics]:
         inside = grid.inside_sphere(scene.lower, scene.upper, stage.shape, radius=config.loss.kl_radius)
         terms = {"kl": losses.kl_sphere(grid.vertex_alpha(scene, stage.ratio), inside)}
-        metrics = {}
-        if implicit:
+        metrics = {"occupied": jnp.mean(scene.occupancy.astype(jnp.float32))}
+        if not is_explicit(field):
             alpha, colour = grid.vertex_alpha(scene, 1.0), grid.vertex_colour(scene)
             terms["tv"] = losses.tv_implicit(alpha, colour, evaluated=scene.evaluated)
         if scene.evaluated is not None and scene.overflow is not None:
@@ -175,7 +174,7 @@ def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
     occupancy = first_occupancy(config, plan, stage)
     if occupancy is not None:
         tracked = {**tracked, "occupancy": occupancy}
-    if config.field.name == "vox_exp" and config.field.mask_near_cameras:
+    if is_explicit(field) and config.field.mask_near_cameras:
         params = {**params, "grid": _empty_near_cameras(config, params["grid"], plan, stage.shape)}
     opt_state = make_optimiser(make_optimiser_options(config)).init(params)
     step, skipped, skipped_in_row = (jnp.zeros((), jnp.int32) for _ in range(3))
