@@ -109,7 +109,8 @@ def make_stage_field(
             "lower": plan.lower,
             "upper": plan.upper,
             **{each: config.dream_fields[each] for each in _OF_MIPNERF},
-            "widen_steps": step_of(config, config.dream_fields.widen),
+            # Pictures always show Gaussians of their own size.
+            "widen_steps": step_of(config, config.dream_fields.widen) if training else 0,
             "moved": config.dream_fields.origin == "follow" or not training,
         },
     }

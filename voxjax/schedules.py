@@ -106,14 +106,14 @@ def transmittance_target(
       opacity_start: target of the mean opacity at step 0, in (0, 1).
       opacity_end: target from step `n_steps` on, in (0, 1).
       n_steps: length of the annealing in steps (both references: 500).
-      opacity_scale: factor on the opacity target; Dream Fields corrects for the camera with
-        focal_multiplier^2 / (radius / 4)^2 / 1.2.
+      opacity_scale: factor on the opacity target, which stays at most 1; Dream Fields corrects for the camera
+        with focal_multiplier^2 / (radius / 4)^2 / 1.2.
 
     Returns:
       The schedule tau(step) for `losses.transmittance_loss`.
     """
     opacity = exponential_anneal(opacity_start, opacity_end, n_steps)
-    return lambda step: 1.0 - opacity_scale * opacity(step)
+    return lambda step: 1.0 - jnp.minimum(1.0, opacity_scale * opacity(step))
 
 
 def resolution_at(step: int, *, final_voxels: int, boundaries: tuple[int, ...]) -> int:

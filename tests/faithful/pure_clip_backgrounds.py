@@ -1,4 +1,4 @@
-"""Float64 oracle of the released backgrounds: the kind is drawn per background, blur and spectrum per step."""
+"""Float64 oracle of the released backgrounds: a kind per background, blur and spectrum per step."""
 
 import numpy as np
 
@@ -16,8 +16,8 @@ def checkerboard(size, colour1, colour2, squares=8):
 def smooth_noise(normals, size, sd=0.2, decay=1.5):
     """[size, size, 3] from normals [2 (real, imaginary), 3, size, size // 2 + 1], size even.
 
-    Spectrum sd * n / max(f, 1 / size)^decay * size; inverse real FFT; / 4; colours mixed by the ImageNet matrix
-    over its largest column norm; sigmoid.
+    Spectrum sd * n / max(f, 1 / size)^decay * size; inverse real FFT; / 4; colours mixed by the ImageNet
+    matrix over its largest column norm; sigmoid.
     """
     fy = np.fft.fftfreq(size)[:, None]
     fx = np.fft.fftfreq(size)[: size // 2 + 1]
@@ -38,8 +38,8 @@ def gaussian_kernel(sd, n=15):
 def blur(image, sd_along_row, sd_along_column=4.0, n=15):
     """15 x 15 Gaussian, mirrored at the border without repeating the outermost pixel.
 
-    In the release the strength along a row is drawn from [0, 10) once a step; that along a column is *always* 4,
-    because the call gives a border mode (the number 4) in the place of this one.
+    In the release the strength along a row is drawn from [0, 10) once a step; that along a column is
+    *always* 4, because the call gives a border mode (the number 4) in the place of this one.
     """
     height, width = image.shape[:2]
     half = n // 2

@@ -1,7 +1,7 @@
 """Float64 oracle of the released DiffAug and of what lies under and behind the object.
 
-Images are [h, w, c] or [h, w], not clipped. One draw per DiffAug copy, shared by all backgrounds behind it; one
-change of size for the whole batch.
+Images are [h, w, c] or [h, w], not clipped. One draw per DiffAug copy, shared by all backgrounds behind it;
+one change of size for the whole batch.
 """
 
 import numpy as np
@@ -108,7 +108,7 @@ def composite_released(colour, trans, background, draws):
 
 
 def composite_text(colour, trans, background, draws):
-    """[h, w, 3]: DiffAug(colour) + T' * background, T' moved and cut as the picture, 1 where nothing is left."""
+    """[h, w, 3]: DiffAug(colour) + T' * background, T' moved like the picture, 1 where nothing is left."""
     return diff_augment(colour, draws) + move(trans, draws, fill=1.0)[..., None] * background
 
 

@@ -20,8 +20,8 @@ def shift_constant(alpha_init=ALPHA_INIT):
 def alpha_of(raw, interval, shift=None):
     """alpha = 1 - (1 + exp(raw + shift)) ** -interval.
 
-    The interval is 0.5 * ratio for a sample on a ray, `ratio` for the sphere prior and the occupancy test, and 1
-    for the total variation of an implicit grid.
+    The interval is 0.5 * ratio for a sample on a ray, `ratio` for the sphere prior and the occupancy test,
+    and 1 for the total variation of an implicit grid.
     """
     shift = shift_constant() if shift is None else shift
     return -np.expm1(-interval * np.logaddexp(0.0, np.asarray(raw, float) + shift))
@@ -123,11 +123,11 @@ def upsample(grid, shape):
 
 
 def rescale_explicit(density, colour, mask, box, num_voxels, final_voxels, lower=1.0, shift=None, shape=None):
-    """One rescaling of an explicit grid: (density, colour, mask, ratio) of the new one, in the release's order.
+    """One rescaling of an explicit grid: (density, colour, mask, ratio), in the release's order.
 
-    Upsample raw density and colour; test the *upsampled, not yet lowered* density at the *new* ratio; keep what
-    the old mask has at its nearest vertex and the test leaves; then lower the raw density. The optimiser
-    (moments, count and rate) starts afresh.
+    Upsample raw density and colour; test the *upsampled, not yet lowered* density at the *new* ratio; keep
+    what the old mask has at its nearest vertex and the test leaves; then lower the raw density. The
+    optimiser (moments, count and rate) starts afresh.
     """
     shape = grid_shape(box, num_voxels) if shape is None else shape
     ratio = voxel_ratio(box, num_voxels, final_voxels)

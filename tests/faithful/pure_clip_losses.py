@@ -85,9 +85,9 @@ def kl_gradient(raw, prior, ratio, shift=None):
 def tv_explicit_gradient(raw, grad, weight, n_rays, dense=False):
     """`grad` plus the gradient of the total variation of an explicit grid [X, Y, Z] or [X, Y, Z, 3].
 
-    Every entry (each colour channel for itself) whose `grad` is not zero gets k * the sum over its up to six
-    neighbours of clip(value - neighbour, -1, 1), k = weight / rays * longest side / 128 / 6. This is done after
-    the backward pass, and not averaged over the vertices.
+    Every entry (each colour channel for itself) whose `grad` is not zero gets k * the sum over its up to
+    six neighbours of clip(value - neighbour, -1, 1), k = weight / rays * longest side / 128 / 6. This is
+    done after the backward pass, and not averaged over the vertices.
     """
     raw, grad = np.asarray(raw, float), np.asarray(grad, float)
     k = weight / n_rays * max(raw.shape[:3]) / 128.0 / 6.0

@@ -1,6 +1,7 @@
 """Float64 oracle of the networks of Vox_Imp: encoding, forward and backward.
 
-A network is a list of (weights [n_in, n_out], bias [n_out]), with ReLU between the layers and none at the end.
+A network is a list of (weights [n_in, n_out], bias [n_out]), with ReLU between the layers and none at the
+end.
 """
 
 import numpy as np

@@ -76,9 +76,9 @@ def composite_backward(alpha, g_weights, g_last, stop=1e-3):
 class RenderedView:
     """A view of raw grids, and what it takes to go back; without anything behind the object.
 
-    The order of the release: samples whose nearest vertex is off are dropped; alpha at interval = 0.5 * ratio;
-    samples with alpha <= 1e-7 are dropped before T is accumulated; those of weight <= 1e-7 from the colour only;
-    colour is the sigmoid of the interpolated raw colour.
+    The order of the release: samples whose nearest vertex is off are dropped; alpha at interval = 0.5 *
+    ratio; samples with alpha <= 1e-7 are dropped before T is accumulated; those of weight <= 1e-7 from the
+    colour only; colour is the sigmoid of the interpolated raw colour.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Float64 oracle of the released scene of Pure CLIP guidance: cameras, box, vertices, what lies near a camera.
+"""Float64 oracle of the released scene of Pure CLIP guidance: cameras, box, vertices, near-camera mask.
 
-Nothing here is drawn at random: every draw is an argument. A box is (lower [3], upper [3]), world units; a grid
-has its outermost vertices on the faces of the box.
+Nothing here is drawn at random: every draw is an argument. A box is (lower [3], upper [3]), world units; a
+grid has its outermost vertices on the faces of the box.
 """
 
 import math
@@ -109,8 +109,8 @@ def distance_to_circle(points, elevation_deg=30.0, radius=4.0):
 def distance_to_band(points, elevations_deg, radius=4.0):
     """Distance of points to all azimuths at elevations from lowest to highest, in closed form.
 
-    In the meridian plane of a point it is the distance to an arc: |r - radius| where the point's own elevation
-    is within, else the distance to the nearer end.
+    In the meridian plane of a point it is the distance to an arc: |r - radius| where the point's own
+    elevation is within, else the distance to the nearer end.
     """
     low, high = elevations_deg
     rho, z = np.hypot(points[..., 0], points[..., 1]), points[..., 2]

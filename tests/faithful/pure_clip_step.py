@@ -129,7 +129,15 @@ def explicit_step(density, colour, mask, ratio, step_size, step, draws, setting)
     weights = losses.active_terms(step, "explicit")
     n_rays = draws.directions.shape[0] ** 2
     view = RenderedView(
-        density, colour, mask, setting.box, draws.origin, draws.directions, step_size, ratio, **setting.sampling
+        density,
+        colour,
+        mask,
+        setting.box,
+        draws.origin,
+        draws.directions,
+        step_size,
+        ratio,
+        **setting.sampling,
     )
     terms, g_colour, g_light = _of_pictures(view, draws, setting, step, weights)
     gradients = list(view.backward(g_colour, g_light))

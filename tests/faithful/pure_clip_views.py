@@ -31,9 +31,9 @@ def perspective_coefficients(width, height, end):
 def perspective(image, end, mask_twice=True, half_pixel=True):
     """Warps [h, w, c] so that its corners land on `end`; bilinear, zero fill.
 
-    Fine print of torchvision 0.12: the map, fitted to corner *indices*, is evaluated at index + 0.5 and 0.5 is
-    taken off the result (`half_pixel`); and the sampled image is multiplied once more by its sampled coverage
-    (`mask_twice`).
+    Fine print of torchvision 0.12: the map, fitted to corner *indices*, is evaluated at index + 0.5 and 0.5
+    is taken off the result (`half_pixel`); and the sampled image is multiplied once more by its sampled
+    coverage (`mask_twice`).
     """
     height, width = image.shape[:2]
     a, b, c, d, e, f, g, h = perspective_coefficients(width, height, end)
@@ -57,7 +57,7 @@ def perspective(image, end, mask_twice=True, half_pixel=True):
 
 
 def crop_resize(image, top, left, clip_size, margin=16):
-    """Crop to size - margin at (top, left), integers 0 .. margin; bilinear resize to `clip_size`, which enlarges."""
+    """Crop of size - margin at (top, left), integers 0 .. margin; then enlarged to `clip_size`."""
     height, width = image.shape[:2]
     cropped = image[top : top + height - margin, left : left + width - margin]
     return resize_bilinear(cropped, (clip_size, clip_size))

@@ -1,4 +1,4 @@
-"""Whole batches of images against the released order of augmentations, in float64, with all draws injected."""
+"""Whole batches of images against the released augmentations in float64, with all draws injected."""
 
 import dataclasses
 
@@ -105,7 +105,7 @@ def test_the_vertical_blur_of_the_release_is_4_whatever_is_drawn():
 
 
 def test_the_text_shows_the_background_where_nothing_is_left(view):
-    """The default: nothing under the object, T moves along, every background behind all copies of the view."""
+    """The default: nothing under the object, T moves along, each background behind all copies."""
     options = options_of("configs/vox_exp.py", persp=False, crop=False)
     diff_key, back_key, _ = jax.random.split(KEY, 3)
     draws, _ = injected.diff_draws(diff_key, N_DIFF, SIDE)

@@ -21,7 +21,14 @@ from faithful.dream_fields_gradient import loss_gradient
 from faithful.dream_fields_parts import config_of, linear_guides, parts_of
 from faithful.dream_fields_step import step_losses
 from faithful.dream_fields_translation import step_draws, to_oracle, to_package
-from faithful.dream_fields_update import adam_init, adam_update, learning_rate, origin_update, train_step
+from faithful.dream_fields_update import (
+    adam_init,
+    adam_update,
+    learning_rate,
+    opacity_target,
+    origin_update,
+    train_step,
+)
 
 from voxjax.factory import make_plan
 from voxjax.fields import encoding
@@ -74,35 +81,48 @@ def first_state(config, plan, optimiser):
     return dataclasses.replace(state, params=params, tracked=tracked, opt_state=optimiser.init(params))
 
 
-def our_steps(variant, **changes):
-    """(metrics, state) after each step of the package."""
+@functools.cache
+def our_step(variant, **changes):
+    """(jitted step, state before the first one, inputs) of the package."""
     config = config_of(variant, **{**SIZES, **changes})
     guides = linear_guides(config, CLIP_PX, *start()[1:])
     parts = parts_of(config, guides)
     parts = dataclasses.replace(parts, optimiser=keeping_gradients(parts.optimiser))
-    state, results = first_state(config, make_plan(config), parts.optimiser), []
-    step, inputs = jax.jit(make_step(parts)), guides.inputs(KEY, (0,))
+    state = first_state(config, make_plan(config), parts.optimiser)
+    return jax.jit(make_step(parts)), state, guides.inputs(KEY, (0,))
+
+
+def our_steps(variant, **changes):
+    """(metrics, state) after each step of the package."""
+    step, state, inputs = our_step(variant, **changes)
+    results = []
     for _ in range(N_STEPS):
         state, metrics = step(state, inputs)
         results.append((metrics, state))
     return results
 
 
+def released_loss(params, step):
+    """(losses, centre, gradient) of the oracle in one step."""
+    _, matrix, text = start()
+    sizes = {"width_px": WIDTH, "n_samples": SAMPLES, "n_images": IMAGES}
+    draws = step_draws(KEY, step, **sizes, taken=WIDTH - CROP, size=CLIP_PX)
+    given = (params, step, draws.theta, draws.jitter, draws.images, text, matrix, released_basis())
+    losses, seen = step_losses(*given, WIDTH, CROP, CLIP_PX, SAMPLES)
+    pictures = (seen["images"], seen["colour"], seen["opacity"])
+    return losses, seen["centre"], loss_gradient(*given, *pictures, crop_width=CROP, samples=SAMPLES)
+
+
 @functools.cache
 def released_steps():
     """(losses, gradient, Adam's state, parameters, origin) after each step of the oracle."""
-    params, matrix, text = start()
-    adam, origin, basis, results = adam_init(params), np.zeros(3), released_basis(), []
+    params, origin, results = start()[0], np.zeros(3), []
+    adam = adam_init(params)
     for step in range(N_STEPS):
-        sizes = {"width_px": WIDTH, "n_samples": SAMPLES, "n_images": IMAGES}
-        draws = step_draws(KEY, step, **sizes, taken=WIDTH - CROP, size=CLIP_PX)
-        given = (params, step, draws.theta, draws.jitter, draws.images, text, matrix, basis)
-        losses, seen = step_losses(*given, WIDTH, CROP, CLIP_PX, SAMPLES)
-        pictures = (seen["images"], seen["colour"], seen["opacity"])
-        gradient = loss_gradient(*given, *pictures, crop_width=CROP, samples=SAMPLES)
+        losses, centre, gradient = released_loss(params, step)
         params, adam, losses, accepted = train_step(params, adam, gradient, losses, step)
         assert accepted
-        origin = origin_update(origin, seen["centre"])
+        origin = origin_update(origin, centre)
         results.append((losses, gradient, adam, params, origin))
     return results
 
@@ -120,7 +140,7 @@ def distance(ours, theirs):
 
 
 def test_every_term_of_the_loss_agrees(pairs):
-    for (metrics, _), (losses, *_) in pairs:
+    for step, ((metrics, _), (losses, *_)) in enumerate(pairs):
         for ours, theirs in {
             "loss": "loss",
             "loss/clip": "clip_loss",
@@ -129,6 +149,7 @@ def test_every_term_of_the_loss_agrees(pairs):
         }.items():
             assert float(metrics[ours]) == pytest.approx(losses[theirs], rel=1e-5), ours
         assert float(metrics["transmittance"]) == pytest.approx(1 - losses["acc_mean"], rel=1e-5)
+        assert float(metrics["tau"]) == pytest.approx(1 - opacity_target(step), rel=1e-5)
         assert float(metrics["loss/entropy"]) == 0
 
 
@@ -142,6 +163,15 @@ def test_the_moments_of_adam_agree(pairs):
         assert int(state.opt_state[0].updates) == adam["count"]
         assert distance(to_oracle(state.opt_state[0].m), adam["m"]) < 1e-5
         assert distance(to_oracle(state.opt_state[0].v), adam["v"]) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["early/kernel", "block1/norm/scale", "block3/a/kernel", "out/bias"])
+def test_the_gradient_of_the_oracle_is_the_slope_of_its_loss(name):
+    params = start()[0]
+    _, _, gradient = released_loss(params, 0)
+    way = np.random.default_rng(1).standard_normal(params[name].shape)
+    low, high = (released_loss({**params, name: params[name] + h * way}, 0)[0]["loss"] for h in (-1e-5, 1e-5))
+    assert (high - low) / 2e-5 == pytest.approx((gradient[name] * way).sum(), rel=1e-5, abs=1e-8)
 
 
 def entries(params):
@@ -178,3 +208,29 @@ def test_each_update_is_that_of_the_released_adam(pairs):
 def test_the_origin_that_pictures_see_agrees(pairs):
     for (_, state), (*_, origin) in pairs:
         np.testing.assert_allclose(state.tracked["origin"], origin, rtol=0, atol=1e-5 * np.abs(origin).max())
+
+
+def test_a_scene_emptier_than_its_target_is_not_pushed_any_further():
+    step, state, inputs = our_step("lq-released")
+    params = {**start()[0]}
+    params["out/bias"] = params["out/bias"] - np.array([0, 0, 0, 3.0])
+    params = to_oracle(to_package(params))
+    state = dataclasses.replace(state, params=jax.tree.map(jnp.asarray, to_package(params)))
+    state, metrics = step(state, inputs)
+    losses, _, gradient = released_loss(params, 0)
+    assert losses["trans_mean_clipped"] == 1 - opacity_target(0)
+    assert float(metrics["loss"]) == pytest.approx(losses["loss"], rel=1e-5)
+    assert float(metrics["loss/transmittance"]) == pytest.approx(-0.5 * 0.4, rel=1e-5)
+    assert distance(to_oracle(state.opt_state[-1]), gradient) < 1e-5
+
+
+def test_a_step_that_is_not_finite_moves_nothing_but_the_number_of_the_step():
+    step, state, inputs = our_step("lq-released")
+    state, _ = step(state, inputs)
+    bad = inputs.replace(text=(inputs.text[0] * jnp.nan,))
+    after, _ = step(state, bad)
+    before = (state.params, state.opt_state[:-1], state.tracked)
+    chex.assert_trees_all_equal((after.params, after.opt_state[:-1], after.tracked), before)
+    assert (int(after.step), int(after.skipped)) == (2, 1)
+    _, metrics = step(after, inputs)
+    assert float(metrics["tau"]) == pytest.approx(1 - opacity_target(2), rel=1e-5)

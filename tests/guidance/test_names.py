@@ -9,7 +9,7 @@ import pytest
 from helpers import small_hub
 
 from voxjax.errors import UserError
-from voxjax.guidance import names
+from voxjax.guidance import catalogue, names
 
 SMALL = {"config.json", "tokenizer.json", "vocab.json", "merges.txt", "preprocessor_config.json", "README.md"}
 OPENAI = SMALL | {"flax_model.msgpack", "pytorch_model.bin", "tf_model.h5"}
@@ -20,6 +20,10 @@ def folder_with(path, files):
     for file in files:
         (path / file).write_text(file)
     return path
+
+
+def test_every_name_has_its_sizes():
+    assert set(names.HUB_NAMES) == set(catalogue.ARCHITECTURES), "a name needs its line in both"
 
 
 def test_a_folder_is_its_own_name(tmp_path):

@@ -13,6 +13,7 @@ from voxjax.checkpoint import Checkpoints, to_state
 from voxjax.config.loading import load
 from voxjax.config.saved import to_json
 from voxjax.factory import make_plan
+from voxjax.fields import FIELDS
 from voxjax.pictures.outputs import EVALUATION, PREVIEW, TURNTABLE, TURNTABLE_DEPTH, write_pictures
 from voxjax.pictures.views import picture_options, view_of
 from voxjax.run import CHECKPOINTS, CONFIG, load_run
@@ -62,6 +63,11 @@ def train(config, workdir):
         state = dataclasses.replace(state, params={**state.params, **networks})
     trainer.load_guides()
     return trainer.train(state), start
+
+
+def test_every_field_that_shares_the_loop_is_here():
+    # The tests of the loop itself run on Vox_Exp.
+    assert {"vox_exp", *KINDS} == set(FIELDS)
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))

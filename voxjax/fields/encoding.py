@@ -77,9 +77,9 @@ def released_basis(*, n_features: int = 128, max_exponent: float = 8.0) -> Array
     # The numbers of jax as it was then; today's default draws others from the same key.
     with jax.threefry_partitionable(False):
         key = jax.random.key(124124, impl="threefry2x32")
-        directions = jax.random.normal(key, (3, n_features))
+        directions = jax.random.normal(key, (3, n_features), jnp.float32)
         directions /= jnp.linalg.norm(directions, axis=-1, keepdims=True)
-        magnitudes = 2.0 ** (max_exponent * jax.random.uniform(key, (n_features,)))
+        magnitudes = 2.0 ** (max_exponent * jax.random.uniform(key, (n_features,), jnp.float32))
     return jnp.concatenate([jnp.trunc(magnitudes * directions).T, jnp.eye(3)])
 
 

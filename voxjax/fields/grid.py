@@ -122,7 +122,7 @@ def resize(values: Array, new_shape: Shape) -> Array:
 def resize_occupancy(occupancy: Array, new_shape: Shape) -> Array:
     """[x, y, z] bool onto `new_shape` vertices of the same box: each new vertex asks its nearest old one."""
     for axis, new in enumerate(new_shape):
-        nearest = np.rint(np.linspace(0.0, occupancy.shape[axis] - 1.0, new)).astype(np.int32)
+        nearest = np.floor(np.linspace(0.0, occupancy.shape[axis] - 1.0, new) + 0.5).astype(np.int32)
         occupancy = jnp.take(occupancy, nearest, axis=axis)
     return occupancy
 
@@ -156,7 +156,7 @@ def nearest_occupied(occupancy: Array, positions: Array, lower: Array, upper: Ar
     shape = occupancy.shape
     flat, inside = jnp.zeros((), jnp.int32), jnp.ones((), bool)
     for n, coordinate in zip(shape, grid_coordinates(positions, lower, upper, shape), strict=True):
-        nearest = jnp.rint(coordinate)
+        nearest = jnp.floor(coordinate + 0.5)
         inside = inside & (nearest >= 0.0) & (nearest <= n - 1.0)
         flat = flat * n + nearest.astype(jnp.int32)
     # One entry more, for outside: the answer is then a read and nothing else, which XLA does not repeat in

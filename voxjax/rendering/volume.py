@@ -123,9 +123,8 @@ def _samples(
 def _centroid(rays: Rays, placement: sampling.Placement, density: Array) -> Array:
     """Mean of the sample positions, weighted with density [n_samples, n_rays]; costs nothing if not used."""
     mass = lax.stop_gradient(jnp.where(placement.valid, density, 0.0))
-    moment = (
-        jnp.sum(mass, axis=0) @ rays.origins + jnp.sum(mass * placement.distance, axis=0) @ rays.directions
-    )
+    # Positions, and not origins and directions apart: their sums are far larger than what they add up to.
+    moment = jnp.sum(mass[..., None] * sampling.positions_of(rays, placement.distance), axis=(0, 1))
     return moment / jnp.sum(mass)
 
 

@@ -168,7 +168,7 @@ def make_augmentation(config: ConfigDict, clip_px: int) -> pipeline.AugmentOptio
 def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
     """Returns the state before the first step."""
     stage = plan.stage_at(0)
-    field = make_stage_field(config, plan, stage)
+    field = make_stage_field(config, plan, stage, training=True)
     variables = field.init(key, method="bake")
     params, tracked = variables["params"], variables["tracked"]
     occupancy = first_occupancy(config, plan, stage)

@@ -8,6 +8,7 @@ used by Pure CLIP guidance).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +108,11 @@ def scale_by_masked_adam(
     def update(gradients: Any, state: MaskedAdamState, params: Any = None) -> tuple[Any, MaskedAdamState]:
         del params
         count = state.updates + 1
-        correction1 = 1 - beta1 ** count.astype(jnp.float32)
-        correction2 = 1 - beta2 ** count.astype(jnp.float32)
+        # 1 - beta^t without the digits that a beta near 1 would cost.
+        correction1, correction2 = (
+            -jnp.expm1(count.astype(jnp.float32) * math.log(beta)) if beta > 0 else jnp.ones(())
+            for beta in (beta1, beta2)
+        )
 
         def one(g: Array, m: Array, v: Array) -> tuple[Array, Array, Array]:
             touched = g != 0 if g.ndim == 4 else jnp.ones_like(g, bool)
