@@ -5,11 +5,7 @@ field has a frame of its own, in which the same point is x + origin: the origin 
 the cameras look at its middle. The box belongs to the field's frame. Channels of the network's output: red,
 green, blue, raw density.
 
-Sources: Dream Fields (arXiv 2112.01455), network and tracking; mip-NeRF, encoding. No view directions.
-Weights start as flax starts them (LeCun normal, biases zero, layer norm with epsilon 1e-6).
-
-With the default sizes the network has 315,396 parameters: 262 * 128 + 128 into it, 4 blocks of 256 + (128 *
-256 + 256) + (256 * 128 + 128), then 128 * 128 + 128 and 128 * 4 + 4.
+Sources: Dream Fields (arXiv 2112.01455), tracking; mip-NeRF, encoding. No view directions.
 """
 
 from __future__ import annotations
@@ -27,6 +23,7 @@ from jax import lax
 
 from voxjax.fields import encoding
 from voxjax.fields.activation import raw_to_colour, raw_to_density
+from voxjax.fields.residual import ResidualNetwork
 from voxjax.structs import Samples
 
 Array = jax.Array
@@ -51,33 +48,6 @@ class MipScene:
     scale: Array
     lower: Array
     upper: Array
-
-
-class ResidualNetwork(nn.Module):
-    """From encoded positions to four raw values.
-
-    Attributes:
-      width: of the features between the blocks.
-      hidden: width inside a block.
-      n_blocks: number of residual blocks.
-      dtype: name of the type that it computes in; its parameters are float32.
-    """
-
-    width: int
-    hidden: int
-    n_blocks: int
-    dtype: str
-
-    @nn.compact
-    def __call__(self, features: Array) -> Array:
-        """[n, channels] to raw colour and raw density [n, 4] float32."""
-        x = nn.swish(nn.Dense(self.width, dtype=self.dtype, name="first")(features))
-        for i in range(self.n_blocks):
-            y = nn.LayerNorm(dtype=self.dtype, name=f"norm_{i}")(x)
-            y = nn.swish(nn.Dense(self.hidden, dtype=self.dtype, name=f"widen_{i}")(y))
-            x = x + nn.Dense(self.width, dtype=self.dtype, name=f"narrow_{i}")(y)
-        x = nn.swish(nn.Dense(self.width, dtype=self.dtype, name="last")(x))
-        return nn.Dense(4, dtype=self.dtype, name="raw")(x).astype(jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
