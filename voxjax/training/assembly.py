@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
@@ -84,7 +85,7 @@ def make_parts(
       config: the config.
       plan: schedule of the grid.
       stage: the grid.
-      room: from `training_views.choose_room`.
+      room: from `views.choose_room`.
       guides: the models of the run.
       active: indices of those that take part.
     """
@@ -191,11 +192,10 @@ def _empty_near_cameras(config: ConfigDict, values: Array, plan: Plan, shape: gr
     Floaters in front of a camera would live there. Done once, to the first grid; finer ones inherit it.
     """
     c = config.cameras
+    with jax.ensure_compile_time_eval():  # plain numbers, whoever may be tracing this
+        positions = grid.vertex_positions(jnp.array(plan.lower), jnp.array(plan.upper), shape)
     distance = distance_to_cameras(
-        np.asarray(grid.vertex_positions(jnp.array(plan.lower), jnp.array(plan.upper), shape)),
-        azimuth_deg=c.azimuth_deg,
-        elevation_deg=c.elevation_deg,
-        radius=c.radius,
+        np.asarray(positions), azimuth_deg=c.azimuth_deg, elevation_deg=c.elevation_deg, radius=c.radius
     )
     near, _ = near_far(c.radius)
     density = jnp.where(jnp.asarray(distance <= near), MASKED, values[..., 0])
