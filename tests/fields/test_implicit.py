@@ -114,16 +114,20 @@ def masked_render(field, scene):
     )
 
 
-@pytest.mark.parametrize("options", [{"slab": 50}, {"capacity": 200}, {"capacity": 150, "slab": 64}])
-@pytest.mark.parametrize("skip", [True, False])
-def test_slabs_and_buckets_change_neither_picture_nor_gradient(variables, options, skip):
-    params, tracked = variables["params"], variables["tracked"]
-    results = []
-    for field in (build(skip=skip, slab=TOTAL), build(skip=skip, **options)):
-        loss = loss_of(field, tracked, masked_render)
-        results.append(jax.jit(jax.value_and_grad(loss, has_aux=True))(params))
-    (value, (picture, terms)), gradient = results[0]
-    (other_value, (other_picture, _)), other_gradient = results[1]
+@pytest.fixture(scope="module", params=[True, False])
+def at_once(request, variables):
+    """(skip, loss with its parts and gradient of all vertices in one go)."""
+    loss = loss_of(build(skip=request.param, slab=TOTAL), variables["tracked"], masked_render)
+    return request.param, jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+
+
+@pytest.mark.parametrize("options", [{"slab": 50}, {"capacity": 150, "slab": 64}])
+def test_slabs_and_buckets_change_neither_picture_nor_gradient(variables, at_once, options):
+    skip, ((value, (picture, terms)), gradient) = at_once
+    loss = loss_of(build(skip=skip, **options), variables["tracked"], masked_render)
+    (other_value, (other_picture, _)), other_gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(
+        variables["params"]
+    )
     assert float(jnp.min(picture.transmittance)) < 0.9 and all(float(t) != 0 for t in terms.values())
     np.testing.assert_allclose(other_value, value, rtol=1e-6)
     np.testing.assert_allclose(other_picture.colour, picture.colour, atol=1e-6)

@@ -28,6 +28,7 @@ KINDS = {
         "vox_imp.width": 8,
         "vox_imp.n_frequencies": 2,
         "vox_imp.slab": 300,
+        "vox_imp.skip": True,
         "field.box": "frustum",
         # A part of the vertices is below this, so that the test of occupancy empties buckets.
         "progressive.occupancy_threshold": 0.004,
