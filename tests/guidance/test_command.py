@@ -97,6 +97,7 @@ def put_into_cache(cache, repository, files):
         (snapshot / file).write_bytes(bytes(size))
 
 
+@pytest.mark.slow
 def test_every_named_model_is_listed_without_a_network(tmp_path):
     whole = {"open_clip_config.json": 10, "tokenizer.json": 10, "open_clip_model.safetensors": 7_300_000}
     put_into_cache(tmp_path, "timm/resnet50_clip.openai", whole)

@@ -40,6 +40,7 @@ def pixel_gradient(guidance, images, micro_batch):
     return jax.jit(jax.value_and_grad(loss))(images)
 
 
+@pytest.mark.slow
 def test_micro_batches_and_recomputation_give_the_same_gradient(tiny_clip):
     plain, _ = load_guidance(tiny_clip)
     images = np.random.default_rng(0).random((6, plain.image_size, plain.image_size, 3)).astype(np.float32)
@@ -84,6 +85,7 @@ def windowed(tiny_clip):
     return load(f"{ROOT}/configs/base.py", pairs)
 
 
+@pytest.mark.slow
 def test_a_model_outside_its_window_is_in_no_program_and_on_no_device(windowed, tmp_path):
 
     trainer = Trainer(windowed, tmp_path)

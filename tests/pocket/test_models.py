@@ -40,6 +40,7 @@ def test_a_word_outside_the_vocabulary_is_refused_with_the_list():
         load_guidance("pocket", prompts=["a red bonsai"])
 
 
+@pytest.mark.slow
 def test_what_training_saves_is_what_guidance_loads(tmp_path):
     """Random weights through `save`, the file, and `load_guidance`: the embeddings of training come back."""
     recipe = model.RECIPES["pocket"]
