@@ -56,6 +56,8 @@ def get_config(variant: str = "") -> ConfigDict:
     c.output.turntable_width_px = 512  # width of the turntables (code)
     c.output.turntable_frames = 40  # azimuths of the turntables (code)
     c.output.turntable_fps = 15  # pictures per second of the turntables (ours)
+    c.output.mesh = True  # end with mesh.glb, the surface as other programs open it (ours)
+    c.output.report = True  # end with report.html, the run on one page (ours)
     return c
 
 

@@ -63,6 +63,8 @@ def train(job: Job) -> None:
         "--config.output.preview_every=0",
         "--config.output.turntable_frames=2",
         "--config.output.turntable_width_px=64",
+        "--config.output.mesh=False",
+        "--config.output.report=False",
         *job.more,
         quiet=True,
         threads=1,

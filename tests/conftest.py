@@ -1,4 +1,4 @@
-"""What several test files share: a tiny CLIP on disk, and one cache of programs for all processes."""
+"""What several test files share: a tiny CLIP on disk, one cache of programs, a browser if there is one."""
 
 import pytest
 
@@ -15,3 +15,21 @@ def tiny_clip(tmp_path_factory):
 def compile_cache(tmp_path_factory):
     """Folder in which the training processes of the tests find each other's programs."""
     return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture
+def page():
+    """A page of headless Chromium, 1000 x 700 px, that collects its errors in `page.errors`."""
+    from helpers.browser import open_page
+
+    with open_page(width=1000, height=700) as opened:
+        yield opened
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says what was left out and why: a skip nobody reads is a hole in the suite."""
+    left_out = [(report.nodeid, report.longrepr[-1]) for report in terminalreporter.stats.get("skipped", [])]
+    if left_out:
+        terminalreporter.section("left out")
+    for name, reason in left_out:
+        terminalreporter.line(f"{name}: {reason}")

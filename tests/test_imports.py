@@ -47,7 +47,9 @@ ALLOWED = {
     "training.parallel": set(),
     # what looks at runs
     "pictures": GROUND | {"fields", "rendering", "run"},
-    "evaluation": BELOW | {"pictures", "pocket", "training.timing"},
+    "mesh": GROUND | {"fields", "rendering", "run", "pictures"},
+    "viewer": GROUND | {"fields", "rendering", "run", "pictures"},
+    "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures"},
     "render": GROUND | {"run", "pictures"},

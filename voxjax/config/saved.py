@@ -1,7 +1,7 @@
 """Configs as data: their leaves, their JSON, and what two of them differ in.
 
 A run on disk may be older than some keys. They are filled in with what the code did before they were there,
-so that it still opens, and shows what it was.
+so that it still opens, and shows what it was; keys about what is written at the end, with the default.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _BEFORE: dict[str, Any] = {
     "augment.blur_vertical_sd": 0.0,
     "optimiser.eps_uncorrected": False,
     "optimiser.warmup_shape": "linear",
+    "output.mesh": True,
+    "output.report": True,
 }
 
 

@@ -1,0 +1,1 @@
+"""From a field to a surface that other programs open: extraction, clean-up, texture, likeness, formats."""

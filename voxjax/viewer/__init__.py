@@ -1,0 +1,1 @@
+"""The live web viewer of runs (needs the extra voxjax[view])."""
