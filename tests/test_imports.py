@@ -53,6 +53,7 @@ ALLOWED = {
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures"},
     "render": GROUND | {"run", "pictures"},
+    "export": GROUND | {"run", "mesh"},
     "evaluate": BELOW | {"pictures", "evaluation"},
     "compare": BELOW | {"pictures", "evaluation"},
     "guidance.__main__": GROUND | {"guidance"},
