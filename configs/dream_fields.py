@@ -14,6 +14,7 @@ from configs import base
 
 WORDS = ("released", "text")
 _SIZES = {"lq": (88, 80), "mq": (168, 154), "hq": (252, 224)}  # width of a render and of its crop, pixels
+NAMES = tuple(_SIZES)
 
 
 def get_config(variant: str = "lq") -> ConfigDict:
@@ -26,7 +27,7 @@ def get_config(variant: str = "lq") -> ConfigDict:
     Raises:
       ValueError: unknown variant.
     """
-    size, word = base.read_variant(variant, tuple(_SIZES), file="configs/dream_fields.py", words=WORDS)
+    size, word = base.read_variant(variant, NAMES, file="configs/dream_fields.py", words=WORDS)
     c = base.get_config()
     c.field.name = "dream_fields"
     c.field.box = "cube"

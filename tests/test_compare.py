@@ -5,10 +5,10 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from helpers.pages import Page
 from helpers.small_runs import write_run
 from helpers.small_training import ROOT, environment
 
@@ -21,31 +21,6 @@ from voxjax.run import CONFIG, load_run
 
 PROMPT = "a red sphere"
 NAMES = ("mine-red", "mine-blue", "mine-broken")
-
-
-class Page(HTMLParser):
-    """The tags of a page, and the text outside of styles and scripts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.text, self._within = [], "", []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self._within.append(tag)
-
-    def handle_endtag(self, tag):
-        while self._within and self._within.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        if not {"style", "script"} & set(self._within):
-            self.text += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def write_configs(folder, runs):
@@ -163,6 +138,7 @@ def test_the_page_holds_every_picture_and_asks_for_nothing(compared):
         for name in ("src", "href", "srcset", "poster", "data", "action", "background"):
             assert attributes.get(name, "data:").startswith("data:"), (tag, name)
     text = re.sub(r'"data:[^"]*"', "", (out / "index.html").read_text())
+    text = text.replace("http-equiv", "")
     assert "//" not in text and "url(" not in text and "@import" not in text and "http" not in text
 
 
@@ -197,6 +173,14 @@ def test_a_prompt_is_text_and_never_html(compared):
     nasty = '<script>alert("x")</script> & "quotes"'
     page = Page(compare.page({**table, "prompt": nasty, "caption": nasty}, out))
     assert len(page.all("script")) == 1 and nasty in page.text and nasty in page.all("img")[0]["alt"]
+
+
+def test_the_page_leads_to_the_reports_of_the_runs(compared):
+    out, _, _ = compared
+    table = json.loads((out / "compare.json").read_text())
+    assert not Page(compare.page(table, out)).all("a")
+    table["runs"][0]["files"]["report"] = "mine #1/report.html"
+    assert Page(compare.page(table, out)).all("a") == [{"href": "mine%20%231/report.html"}]
 
 
 MISTAKES = [

@@ -40,6 +40,7 @@ ALLOWED = {
     "run": GROUND | {"config", "checkpoint", "factory", "progressive"},
     # training
     "training": BELOW,
+    "training.timing": GROUND | {"__version__"},
     "training.losses": {"structs"},
     "training.optimiser": {"structs", "schedules"},
     "training.parts": {"structs", "schedules", "training.optimiser"},
@@ -51,10 +52,12 @@ ALLOWED = {
     "viewer": GROUND | {"fields", "rendering", "run", "pictures"},
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # commands: everything below, but not one another
-    "train": BELOW | {"training", "pictures"},
+    "train": BELOW | {"training", "pictures", "evaluation"},
     "render": GROUND | {"run", "pictures"},
+    "export": GROUND | {"run", "mesh"},
     "evaluate": BELOW | {"pictures", "evaluation"},
     "compare": BELOW | {"pictures", "evaluation"},
+    "report": GROUND | {"run", "evaluation"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
 }
@@ -73,6 +76,7 @@ ONLY_IN = {
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
     "psutil": {"files", "training.timing"},
+    "trimesh": {"mesh", "evaluation.report_mesh"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 

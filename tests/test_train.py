@@ -2,24 +2,33 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
 
+import flax
+import jax
 import pytest
 from helpers.small_training import ROOT, command, environment, overrides, run
 
+import voxjax
 from voxjax import train
 from voxjax.config.loading import load
 from voxjax.errors import UserError
+from voxjax.run import read_config
+from voxjax.training import loop
+from voxjax.training.timing import read_summary
 
 
 @pytest.fixture(scope="module")
 def finished(tiny_clip, compile_cache, tmp_path_factory):
     """(workdir of a finished run, its settings, what the process printed)."""
     workdir = tmp_path_factory.mktemp("cli") / "new/folder"
-    pairs = overrides(tiny_clip, compile_cache, output__preview_every=4)
+    ends = {"output__preview_every": 4, "output__mesh": True, "output__report": True}
+    # Dense enough for a surface after six steps.
+    pairs = overrides(tiny_clip, compile_cache, field__alpha_init=0.3, **ends)
     process = run(command(workdir, pairs))
     assert process.returncode == 0, process.stderr
     return workdir, pairs, process
@@ -27,15 +36,16 @@ def finished(tiny_clip, compile_cache, tmp_path_factory):
 
 def test_a_run_leaves_everything_in_its_workdir(finished):
     workdir, pairs, process = finished
-    pictures = ["preview.png", "eval.png", "turntable.mp4", "turntable_depth.mp4"]
-    for name in pictures:
+    names = ["preview.png", "eval.png", "turntable.mp4", "turntable_depth.mp4", "mesh.glb", "report.html"]
+    for name in names:
         assert (workdir / name).stat().st_size > 100
         assert str(workdir / name) in process.stdout
     assert json.loads((workdir / "config.json").read_text())["prompt"] == "a red sphere"
     assert sorted(int(p.name) for p in (workdir / "checkpoints").iterdir()) == [4, 5, 6]
     assert list(workdir.glob("events.out.tfevents.*"))
     assert "step 6/6" in process.stderr and "steps/s" in process.stderr and "CLIP" in process.stderr
-    assert "Traceback" not in process.stderr and "WARNING" not in process.stderr
+    assert process.stdout.split() == [str(workdir / name) for name in names]
+    assert "Traceback" not in process.stderr and "warning" not in process.stderr.lower()
 
 
 def test_metrics_hold_every_scalar_of_every_step(finished):
@@ -58,6 +68,9 @@ def test_the_summary_tells_time_and_memory(finished):
     assert 0 < found["steady_seconds"] < found["training_seconds"] and found["steps_per_second"] > 0
     assert found["peak_memory_of"] == "process" and found["peak_memory_bytes"] > 2**26
     assert found["device"] == "cpu"
+    wanted = {"voxjax": voxjax.__version__, "jax": jax.__version__, "flax": flax.__version__}
+    wanted["python"] = platform.python_version()
+    assert {name: found[f"{name}_version"] for name in wanted} == wanted
 
 
 def test_a_finished_run_says_so_and_exits_0(finished):
@@ -66,6 +79,24 @@ def test_a_finished_run_says_so_and_exits_0(finished):
     process = run(command(workdir, pairs))
     assert process.returncode == 0 and "finished already, 6 steps" in process.stdout
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()} == before
+
+
+def test_an_older_run_gets_the_mesh_and_the_report_that_it_lacks(finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "show_warnings", lambda: None)
+    workdir = shutil.copytree(finished[0], tmp_path / "run")
+    for name in ("mesh.glb", "report.html"):
+        (workdir / name).unlink()
+    stamps = {path: path.stat().st_mtime_ns for path in workdir.iterdir() if path.is_file()}
+    seconds = read_summary(workdir)
+    made = train.train(read_config(workdir), workdir)
+    assert capsys.readouterr().out.split() == [str(path) for path in made] and len(made) == 6
+    assert all(path.is_file() for path in made)
+    again = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
+    assert {path.name for path in again} <= {"summary.json", ".lock"}
+    spent = {
+        key: value - seconds[key] for key, value in read_summary(workdir).items() if key.endswith("_seconds")
+    }
+    assert spent["picture_seconds"] > 0 and spent["training_seconds"] == spent["compile_seconds"] == 0
 
 
 def test_a_workdir_of_another_config_is_refused(finished):
@@ -192,7 +223,6 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(tiny_clip,
 
 
 def test_the_compilation_cache_follows_the_key(monkeypatch, tmp_path):
-    import jax
 
     seen = {}
     monkeypatch.setattr(jax.config, "update", seen.__setitem__)

@@ -12,7 +12,9 @@ from voxjax.errors import UserError
 COMMANDS = {
     "train": "train one object from a text prompt",
     "render": "make the pictures of a run again, at any size",
+    "export": "make a mesh of a run that other programs open",
     "evaluate": "judge finished runs with a CLIP",
+    "report": "put a run on one page, or many in an index",
     "compare": "train several configs on one prompt and set them side by side",
     "guidance": "list, fetch and try the CLIPs",
 }

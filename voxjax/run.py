@@ -18,6 +18,7 @@ from voxjax.progressive import Plan, Stage
 from voxjax.structs import TrainState
 
 CONFIG, CHECKPOINTS, METRICS = "config.json", "checkpoints", "metrics.jsonl"
+MESH, REPORT = "mesh.glb", "report.html"
 
 
 @dataclass(frozen=True)

@@ -54,18 +54,19 @@ def use_cache(folder: str) -> None:
 
 
 def train(config: ConfigDict, workdir: Path) -> list[Path]:
-    """Trains to the end and makes the pictures; a run that is finished is left as it is.
+    """Trains to the end and makes pictures, mesh and report; of a finished run only what is missing.
 
     Args:
       config: a checked config.
       workdir: its folder.
 
     Returns:
-      Paths of the pictures.
+      Paths of what was made, or is there.
 
     Raises:
       UserError: see `loop.Trainer`.
     """
+    from voxjax.evaluation.report import make_outputs, wanted_files
     from voxjax.pictures import outputs
     from voxjax.pictures.views import picture_options, view_of
     from voxjax.run import Run, open_run
@@ -77,29 +78,30 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
 
     loop.show_warnings()
     trainer = loop.Trainer(config, workdir)
-    names = (outputs.PREVIEW, outputs.EVALUATION, outputs.TURNTABLE, outputs.TURNTABLE_DEPTH)
-    pictures = [workdir / name for name in names]
-    if trainer.is_finished() and all(path.exists() for path in pictures):
+    finished, wanted = trainer.is_finished(), wanted_files(config, workdir)
+    if finished and all(path.exists() for path in wanted):
         print(
             f"{workdir}: finished already, {config.steps} steps; "
             "python -m voxjax.render makes its pictures again"
         )
-        return pictures
-    # Before the folder is claimed: a prompt that the model does not know must not occupy it.
-    trainer.load_guides()
+        return wanted
+    if not finished:
+        # Before the folder is claimed: a prompt that the model does not know must not occupy it.
+        trainer.load_guides()
     with claim(workdir, config):
         state = trainer.restore()
-        if int(state.step):
-            print(f"{workdir}: going on from step {int(state.step)} of {config.steps}", file=sys.stderr)
-        if int(state.step) < config.steps:
+        start = int(state.step)
+        if start < config.steps:
+            if start:
+                print(f"{workdir}: going on from step {start} of {config.steps}", file=sys.stderr)
             state = trainer.train(state, preview=preview)
         with trainer.timing.phase("picture"):
             run = open_run(workdir, config, state)
-            pictures = outputs.write_pictures(workdir, view_of(run), options=picture_options(config))
+            made = make_outputs(run, trainer.timing, anew=start < config.steps)
         trainer.timing.write(config.steps)
-    for path in pictures:
+    for path in made:
         print(path)
-    return pictures
+    return made
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ def ball_params(colour, *, radius, centre=(0.0, 0.0, 0.0), shape=(SIDE, SIDE, SI
     return {"grid": jnp.asarray(values)}
 
 
-def write_run(workdir, prompt, colour, *, steps_done=None, radius=0.7, centre=(0.0, 0.0, 0.0), seed=0):
-    """A run's folder as training leaves it: config and last checkpoint."""
+def write_run(workdir, prompt, colour, *, steps_done=None, radius=0.7, centre=(0, 0, 0), seed=0, **changes):
+    """A run's folder as training leaves it: config and last checkpoint; in `changes` __ stands for a dot."""
     small = {
         "prompt": prompt,
         "seed": seed,
@@ -40,6 +40,7 @@ def write_run(workdir, prompt, colour, *, steps_done=None, radius=0.7, centre=(0
         "output.turntable_width_px": 32,
         "output.turntable_frames": 4,
     }
+    small |= {name.replace("__", "."): value for name, value in changes.items()}
     config = load("configs/demo.py", [(key, str(value)) for key, value in small.items()])
     shape = make_plan(config).saved_stage(config.steps).shape
     zero = jnp.zeros((), jnp.int32)

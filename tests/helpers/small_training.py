@@ -34,6 +34,8 @@ SMALL = {
     "output.eval_width_px": 16,
     "output.turntable_width_px": 16,
     "output.turntable_frames": 2,
+    "output.mesh": False,
+    "output.report": False,
 }
 
 

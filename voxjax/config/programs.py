@@ -51,6 +51,16 @@ def expand(spec: str) -> list[str]:
     return [f"{spec.removesuffix(':all')}:{name}" for name in variants]
 
 
+def listed_names(path: Path) -> tuple[str, ...]:
+    """Returns the variants that a config file lists, in its `VARIANTS` or, sizes of one thing, its `NAMES`.
+
+    Raises:
+      UserError: the file cannot be run.
+    """
+    with _opened(path, None) as module:
+        return tuple(getattr(module, "VARIANTS", ()) or getattr(module, "NAMES", ()))
+
+
 @contextmanager
 def _opened(path: Path, variant: str | None) -> Iterator[ModuleType]:
     """The module of a config file; what it raises here and in the block becomes a `UserError`."""

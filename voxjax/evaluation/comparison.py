@@ -13,8 +13,10 @@ from ml_collections import ConfigDict
 
 from voxjax.config.saved import flatten
 from voxjax.evaluation.judge import normalise_prompt
+from voxjax.evaluation.words import duration
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.pictures import outputs
+from voxjax.run import REPORT
 from voxjax.training.timing import read_summary
 
 FILES = {
@@ -22,6 +24,7 @@ FILES = {
     "turntable_depth": outputs.TURNTABLE_DEPTH,
     "evaluation_view": outputs.EVALUATION,
     "preview": outputs.PREVIEW,
+    "report": REPORT,
 }
 """Name in the table -> file in the workdir of a run."""
 
@@ -169,26 +172,18 @@ def in_words(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         "guided by": lambda run: " + ".join(run["guided_by"]),
         "steps": lambda run: f"{run['summary']['step']} of {run['steps']}",
         "steps/s": lambda run: f"{run['summary']['steps_per_second']:.3g}",
-        "total time": lambda run: _duration(run["summary"]["total_seconds"]),
+        "total time": lambda run: duration(run["summary"]["total_seconds"]),
         "compiling": lambda run: (
-            f"{_duration(run['summary']['compile_seconds'])} (programs: {run['summary']['programs']})"
+            f"{duration(run['summary']['compile_seconds'])} (programs: {run['summary']['programs']})"
         ),
-        "training": lambda run: _duration(run["summary"]["training_seconds"]),
-        "pictures": lambda run: _duration(run["summary"]["picture_seconds"]),
+        "training": lambda run: duration(run["summary"]["training_seconds"]),
+        "pictures": lambda run: duration(run["summary"]["picture_seconds"]),
         "peak memory": lambda run: (
             f"{run['summary']['peak_memory_bytes'] / 2**30:.2f} GiB ({run['summary']['peak_memory_of']})"
         ),
         "device": lambda run: f"{run['summary']['device_count']} x {run['summary']['device']}",
     }
     return table + [(name, over_runs(value)) for name, value in summaries.items()]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def summary(result: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from voxjax.evaluation.floaters import floaters, solid_points
@@ -28,8 +29,24 @@ def course_of(run: Run) -> dict[str, Any]:
     }
 
 
+def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
+    """Returns what a run told while it trained, one dict with "step" for each line, ascending.
+
+    A line that a kill cut off is left out; without a file there is none.
+    """
+    path = Path(workdir) / METRICS
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+    return sorted(lines, key=lambda line: line["step"])
+
+
 def _occupied(run: Run) -> list[tuple[int, float]]:
     """(step, share of vertices that are on), where the run told it."""
-    path = run.workdir / METRICS
-    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    lines = read_metrics(run.workdir)
     return [(line["step"], line["occupied"]) for line in lines if line.get("occupied") is not None]

@@ -11,6 +11,30 @@ from voxjax.evaluation.judge import normalise_prompt
 from voxjax.run import CONFIG, Run, load_run, read_config
 
 
+def matching_runs(patterns: Sequence[str]) -> tuple[set[Path], dict[str, str]]:
+    """The runs among the folders that match; nothing is read.
+
+    Args:
+      patterns: globs of workdirs.
+
+    Returns:
+      (workdirs, reason why each other folder is left out).
+
+    Raises:
+      UserError: no run matches one of the patterns.
+    """
+    found: set[Path] = set()
+    left_out = {}
+    for pattern in patterns:
+        folders = {Path(match) for match in glob.glob(pattern) if Path(match).is_dir()}
+        runs = {folder for folder in folders if (folder / CONFIG).is_file()}
+        if not runs:
+            raise UserError(f"--runs={pattern}: no run there; name workdirs, such as 'runs/demo/*'")
+        found |= runs
+        left_out.update({str(folder): f"no {CONFIG}" for folder in sorted(folders - runs)})
+    return found, left_out
+
+
 def find_runs(
     patterns: Sequence[str], prompts: Sequence[str], prompts_file: str
 ) -> tuple[list[Path], dict[str, str]]:
@@ -27,15 +51,7 @@ def find_runs(
     Raises:
       UserError: no run matches one of the patterns, or the prompt of a run is not among the captions.
     """
-    found: set[Path] = set()
-    left_out = {}
-    for pattern in patterns:
-        folders = {Path(match) for match in glob.glob(pattern) if Path(match).is_dir()}
-        runs = {folder for folder in folders if (folder / CONFIG).is_file()}
-        if not runs:
-            raise UserError(f"--runs={pattern}: no run there; name workdirs, such as 'runs/demo/*'")
-        found |= runs
-        left_out.update({str(folder): f"no {CONFIG}" for folder in sorted(folders - runs)})
+    found, left_out = matching_runs(patterns)
     for folder in sorted(found):
         prompt = normalise_prompt(read_config(folder).prompt)
         if prompt not in prompts:

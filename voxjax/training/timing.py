@@ -9,6 +9,7 @@ for the device anyway, so that measuring costs no step.
 from __future__ import annotations
 
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from voxjax import __version__
 from voxjax.files import write_text
 
 SUMMARY = "summary.json"
@@ -41,6 +43,7 @@ class Timing:
         self._phase, self._since = "loading", clock()
         # (steps done, time) when the device was last known to be idle; None once something else came between.
         self._window: tuple[int, float] | None = None
+        self._no_mesh: str = self._before.get("no_mesh", "")
 
     def enter(self, phase: str) -> None:
         """Books the time until now on the phase before, and begins another."""
@@ -87,6 +90,10 @@ class Timing:
         self._window = None
         self.waited(step)
 
+    def note_mesh(self, why_none: str) -> None:
+        """Keeps why the object has no mesh, so that nobody tries in vain again; empty where it has one."""
+        self._no_mesh = why_none
+
     def write(self, step: int) -> None:
         """Writes the summary after `step` steps, atomically."""
         self.enter(self._phase)
@@ -98,6 +105,7 @@ class Timing:
             "total_seconds": sum(summed[f"{name}_seconds"] for name in _PHASES),
             **summed,
             **_machine(self._before),
+            **({"no_mesh": self._no_mesh} if self._no_mesh else {}),
         }
         write_text(self._path, json.dumps(summary, indent=2) + "\n")
 
@@ -113,6 +121,7 @@ def read_summary(workdir: str | Path) -> dict[str, Any]:
 
 def _machine(before: Mapping[str, Any]) -> dict[str, Any]:
     """The device and the peak of its memory; a larger peak of an earlier process is kept."""
+    import flax
     import jax
 
     devices = jax.local_devices()
@@ -124,7 +133,10 @@ def _machine(before: Mapping[str, Any]) -> dict[str, Any]:
         "peak_memory_of": of,
         "device": devices[0].device_kind,
         "device_count": len(devices),
+        "voxjax_version": __version__,
         "jax_version": jax.__version__,
+        "flax_version": flax.__version__,
+        "python_version": platform.python_version(),
     }
 
 
