@@ -13,7 +13,6 @@ from typing import Any
 from voxjax.notebook.words import CellError
 from voxjax.pictures.outputs import TURNTABLE, TURNTABLE_DEPTH
 
-MESH = "mesh.glb"
 
 
 class Spot:
@@ -76,16 +75,17 @@ def show_page(path: str | Path, *, height_px: int = 900) -> None:
     show_html(page, height_px=height_px, title=Path(path).name)
 
 
-def download(path: str | Path) -> None:
+def download(path: str | Path, form: str = "glb") -> None:
     """Hands a file to the browser: at once on Colab, elsewhere as a link that holds it.
 
     Args:
       path: of the file; of a run's folder for its mesh.
+      form: of the mesh, "glb" or another that `voxjax export` writes.
 
     Raises:
       CellError: there is no such file.
     """
-    file = mesh_of(path) if Path(path).is_dir() else _existing(Path(path))
+    file = mesh_of(path, form) if Path(path).is_dir() else _existing(Path(path))
     try:
         from google.colab import files
     except ImportError:
@@ -96,13 +96,13 @@ def download(path: str | Path) -> None:
         files.download(str(file))
 
 
-def mesh_of(workdir: str | Path) -> Path:
+def mesh_of(workdir: str | Path, form: str = "glb") -> Path:
     """Returns the run's mesh, made in a process of its own where it is not there yet.
 
     Raises:
       CellError: it cannot be made; the command's last line.
     """
-    mesh = Path(workdir) / MESH
+    mesh = Path(workdir) / f"mesh.{form}"
     if not mesh.is_file():
         command = [sys.executable, "-m", "voxjax.export", f"--workdir={workdir}", f"--out={mesh}"]
         done = subprocess.run(command, capture_output=True, text=True)
