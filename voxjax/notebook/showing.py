@@ -14,7 +14,6 @@ from voxjax.notebook.words import CellError
 from voxjax.pictures.outputs import TURNTABLE, TURNTABLE_DEPTH
 
 
-
 class Spot:
     """A place in the output of a cell whose content is replaced."""
 
