@@ -51,6 +51,8 @@ ALLOWED = {
     "mesh": GROUND | {"fields", "rendering", "run", "pictures"},
     "viewer": GROUND | {"fields", "rendering", "run", "pictures"},
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
+    # what the cells of a notebook call; it starts the commands as processes
+    "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures", "evaluation"},
     "render": GROUND | {"run", "pictures"},
@@ -75,8 +77,10 @@ ONLY_IN = {
     "imageio_ffmpeg": {"pictures.video"},
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
-    "psutil": {"files", "training.timing"},
+    "psutil": {"files", "training.timing", "notebook"},
     "trimesh": {"mesh", "evaluation.report_mesh"},
+    "IPython": {"notebook"},
+    "google": {"notebook"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 

@@ -1,0 +1,154 @@
+"""Jobs beside the kernel, here small scripts: watched, found again, interrupted, and their failures told."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from helpers.small_training import environment
+
+from voxjax.config.loading import load
+from voxjax.config.saved import to_json
+from voxjax.notebook import live
+from voxjax.notebook.live import Job, find_running, follow
+from voxjax.notebook.words import CellError
+
+SCRIPT = """
+import json, pathlib, sys, time
+options = dict(each[2:].split("=", 1) for each in sys.argv[1:])
+workdir = pathlib.Path(options["workdir"])
+with (workdir / "starts").open("a") as starts:
+    starts.write("once\\n")
+print("voxjax: warning: it is only a test", flush=True)
+try:
+    for step in range(1, 4):
+        (workdir / "preview.png").write_bytes(b"picture %d" % step)
+        with (workdir / "metrics.jsonl").open("a") as metrics:
+            metrics.write(json.dumps({"step": step, "clip_similarity": step / 10}) + "\\n")
+        time.sleep(float(options["pause"]))
+        print("step", step, "done", flush=True)
+except KeyboardInterrupt:
+    if options["stubborn"] == "1":
+        time.sleep(60)
+    (workdir / "interrupted").write_text("")
+    sys.exit(130)
+if options["words"]:
+    print(options["words"])
+    sys.exit(2)
+"""
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What was put into the cell's places, in order."""
+    seen = []
+    monkeypatch.setattr(live.Spot, "show", lambda self, html: seen.append(html))
+    return seen
+
+
+@pytest.fixture
+def make_job(monkeypatch, tmp_path):
+    """Makes jobs that write into `tmp_path`."""
+    (tmp_path / "small_job.py").write_text(SCRIPT)
+    (tmp_path / "config.json").write_text(to_json(load("demo", [("steps", "3")])))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def make(*, pause=0.05, words="", stubborn=0):
+        options = {"workdir": tmp_path, "pause": pause, "words": words, "stubborn": stubborn}
+        arguments = tuple(f"--{name}={value}" for name, value in options.items())
+        return Job("a job", "small_job", arguments, (tmp_path,), tmp_path / "logs" / "job.log")
+
+    return make
+
+
+def starts(folder):
+    return len((folder / "starts").read_text().splitlines())
+
+
+def interrupt_once(condition):
+    """Sends Ctrl-C to the main thread, as a kernel gets it, once the condition holds."""
+
+    def wait():
+        while not condition():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_job_is_watched_to_its_end(make_job, shown, tmp_path):
+    follow(make_job(pause=0.3), seconds=0.05)
+    bars = [html for html in shown if "<progress" in html]
+    assert any("step 1 of 3" in each for each in bars) and "step 3 of 3 · CLIP 0.300" in bars[-1]
+    assert "it is only a test" in bars[-1] and "step 3 done" in bars[-1]
+    pictures = [html for html in shown if "<img" in html]
+    assert len(pictures) == len(set(pictures)) == 3  # each once, and none again
+    assert starts(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("voxjax: no such word", "no such word"),
+        ("Traceback ...\nValueError: deep inside", "status 2; all it said is in {log}, at its end\n"),
+    ],
+)
+def test_a_failure_is_told_with_the_last_words(make_job, shown, words, told):
+    job = make_job(words=words)
+    with pytest.raises(CellError) as caught:
+        follow(job, seconds=0.05)
+    assert told.format(log=job.log) in str(caught.value)
+    assert str(caught.value).endswith(words.splitlines()[-1].removeprefix("voxjax: "))
+
+
+def test_an_interrupt_ends_the_process_as_ctrl_c_would(make_job, shown, tmp_path):
+    job = make_job(pause=20)
+    thread = interrupt_once((tmp_path / "preview.png").exists)
+    with pytest.raises(CellError, match="run this cell again to go on"):
+        follow(job, seconds=0.05)
+    thread.join()
+    assert (tmp_path / "interrupted").exists() and find_running(job) is None
+
+
+def test_a_stubborn_process_is_ended_by_force(make_job, shown, tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "_PATIENCE_S", 0.3)
+    job = make_job(pause=20, stubborn=1)
+    thread = interrupt_once((tmp_path / "preview.png").exists)
+    with pytest.raises(CellError):
+        follow(job, seconds=0.05)
+    thread.join()
+    assert not (tmp_path / "interrupted").exists() and find_running(job) is None
+
+
+def test_what_an_earlier_call_left_running_is_waited_for(make_job, shown, tmp_path):
+    job = make_job(pause=0.3)
+    command = [sys.executable, "-m", job.module, *job.arguments]
+    with subprocess.Popen(
+        command, env=environment(PYTHONPATH=str(tmp_path)), stdout=subprocess.DEVNULL
+    ) as earlier:
+        while not (tmp_path / "preview.png").exists():
+            time.sleep(0.02)
+        assert find_running(job).pid == earlier.pid
+        follow(job, seconds=0.05)
+        assert earlier.poll() == 0
+    assert starts(tmp_path) == 2  # the second finds all done; a training says so and leaves
+
+
+def test_another_workdir_is_another_job(make_job, tmp_path):
+    job = make_job(pause=20)
+    other = Job(job.title, job.module, ("--workdir=elsewhere",), job.workdirs, job.log)
+    command = [sys.executable, "-m", job.module, *job.arguments]
+    with subprocess.Popen(
+        command, env=environment(PYTHONPATH=str(tmp_path)), stdout=subprocess.DEVNULL
+    ) as process:
+        while not (tmp_path / "preview.png").exists():
+            time.sleep(0.02)
+        assert find_running(other) is None and find_running(job) is not None
+        live.stop(psutil.Process(process.pid))
+    assert (tmp_path / "interrupted").exists()
