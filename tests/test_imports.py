@@ -48,13 +48,14 @@ ALLOWED = {
     # what looks at runs
     "pictures": GROUND | {"fields", "rendering", "run"},
     "mesh": GROUND | {"fields", "rendering", "run", "pictures"},
-    "viewer": GROUND | {"fields", "rendering", "run", "pictures"},
+    "viewer": GROUND | {"config", "fields", "rendering", "run", "pictures"},
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures"},
     "render": GROUND | {"run", "pictures"},
     "evaluate": BELOW | {"pictures", "evaluation"},
     "compare": BELOW | {"pictures", "evaluation"},
+    "view": GROUND | {"viewer"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
 }
@@ -73,6 +74,7 @@ ONLY_IN = {
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
     "psutil": {"files", "training.timing"},
+    "viser": {"viewer"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "render": "make the pictures of a run again, at any size",
     "evaluate": "judge finished runs with a CLIP",
     "compare": "train several configs on one prompt and set them side by side",
+    "view": "watch and turn runs in a browser, finished ones and those that train",
     "guidance": "list, fetch and try the CLIPs",
 }
 """Sub-commands of `voxjax`, each also `python -m voxjax.<name>`, with what it does."""
