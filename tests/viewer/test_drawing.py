@@ -52,7 +52,6 @@ def test_frames_have_the_shape_of_the_window():
         (3, 1.8, (3, 1)),
         (4, 1.2, (2, 2)),
         (4, 3.5, (4, 1)),
-        (1, 1, (1, 1)),
     ],
 )
 def test_tiles_are_nearly_square(n, aspect, expected):

@@ -45,7 +45,7 @@ class Progress:
     @property
     def finished(self) -> bool:
         """Whether all steps are done."""
-        return self.step >= self.steps
+        return 0 < self.steps <= self.step
 
 
 class Feed:
@@ -108,6 +108,11 @@ class Feed:
         with self._lock:
             exhibit = self._exhibits[run.step] = self._exhibits.get(run.step) or Exhibit(run).warm()
             return exhibit
+
+    def forget(self) -> None:
+        """Lets go of the checkpoints in memory."""
+        with self._lock:
+            self._exhibits.clear()
 
     def newest(self) -> Exhibit | None:
         """Opens the newest checkpoint that can be read; None while there is none.

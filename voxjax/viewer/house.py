@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -14,7 +15,7 @@ from voxjax.config.loading import load
 from voxjax.config.naming import shipped_names, slug, spec_name
 from voxjax.config.programs import expand
 from voxjax.errors import UserError
-from voxjax.run import CHECKPOINTS, CONFIG
+from voxjax.run import CHECKPOINTS, CONFIG, read_config
 from voxjax.viewer.feed import Feed
 from voxjax.viewer.jobs import Job, Trainings
 
@@ -40,12 +41,14 @@ class House:
       full_px: the same.
       trainings: started here.
       exports: mesh commands started here.
+      sessions: of the browsers that are there, by their numbers.
     """
 
     def __init__(self, feeds: Sequence[Feed], runs: str | Path, *, full_px: int):
         self.feeds, self.runs, self.full_px = tuple(feeds), Path(runs), full_px
         self.trainings = Trainings()
         self.exports: list[Job] = []
+        self.sessions: dict[int, Any] = {}
         self._known = {feed.workdir.absolute(): feed for feed in feeds}
         self._lock = threading.Lock()
         self._presets: list[str] | None = None
@@ -54,6 +57,12 @@ class House:
         """The feed of a folder, one for all browsers."""
         with self._lock:
             return self._known.setdefault(workdir.absolute(), Feed(workdir))
+
+    def let_go(self, feeds: Sequence[Feed]) -> None:
+        """Frees the memory of runs that no browser looks at any more, apart from those of the command line."""
+        shown = {feed for session in list(self.sessions.values()) for feed in session.feeds}
+        for feed in set(feeds) - shown - set(self.feeds):
+            feed.forget()
 
     def find_runs(self) -> list[Feed]:
         """Every run below the folder of runs and every training started here, the newest first."""
@@ -123,6 +132,8 @@ def open_house(workdirs: Sequence[str], runs: str) -> House:
       UserError: one of the runs cannot be opened.
     """
     feeds = [Feed(workdir) for workdir in workdirs]
+    for feed in feeds:
+        read_config(feed.workdir)  # all of them, before the first is opened
     for feed in feeds:
         feed.open_latest()
     on_cpu = jax.default_backend() == "cpu"

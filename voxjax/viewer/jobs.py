@@ -17,6 +17,9 @@ from pathlib import Path
 
 from voxjax.errors import UserError
 
+TRAIN = "voxjax.train"
+"""The command that trains."""
+
 # Seconds that a process gets to end by itself after it was asked to, before it is asked less kindly.
 _PATIENCE_S = 10.0
 # Lines kept of what it says.
@@ -100,7 +103,7 @@ class Trainings:
     def __init__(self) -> None:
         self._jobs: dict[Path, Job] = {}
         self._lock = threading.Lock()
-        self._files = tempfile.TemporaryDirectory(prefix="voxjax-view-")
+        self._files: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self, workdir: Path, arguments: Sequence[str]) -> Job:
         """Starts `voxjax train`.
@@ -116,7 +119,7 @@ class Trainings:
             job = self._jobs.get(workdir.absolute())
             if job is not None and job.running:
                 raise UserError(f"{workdir}: a training started here is still running; stop it first")
-            job = Job("voxjax.train", [*arguments, f"--workdir={workdir}"])
+            job = Job(TRAIN, [*arguments, f"--workdir={workdir}"])
             self._jobs[workdir.absolute()] = job
             return job
 
@@ -127,6 +130,8 @@ class Trainings:
           UserError: one runs there already.
         """
         # The command takes configs as programs only: this one reads the run's own.
+        if self._files is None:
+            self._files = tempfile.TemporaryDirectory(prefix="voxjax-view-")
         file = Path(self._files.name) / f"going_on_{len(self._jobs)}.py"
         file.write_text(
             "from voxjax.run import read_config\n\n\n"
@@ -145,5 +150,6 @@ class Trainings:
             running = [workdir for workdir, job in self._jobs.items() if job.running]
             for workdir in running:
                 self._jobs[workdir].stop()
-            self._files.cleanup()
+            if self._files is not None:
+                self._files.cleanup()
             return running

@@ -44,7 +44,7 @@ class RunPanel:
         self._go_on = self._button("Go on training", viser.Icon.PLAYER_PLAY, session.go_on)
         self._stop.visible = self._go_on.visible = False
         # On a phone the panel lies over the lower part of the window.
-        room = session.client.camera.aspect >= 1.0
+        room = session.client.camera.aspect >= 0.8
         with self._gui.add_folder("Show", expand_by_default=room):
             self._build_look()
         with self._gui.add_folder("Crop", expand_by_default=False):

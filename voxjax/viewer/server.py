@@ -43,7 +43,6 @@ def serving(house: House, *, host: str, port: int) -> Iterator[str]:
     # viser prints a box of its own, and goes to another port where ours is taken.
     with contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=host, port=port, label="voxjax", verbose=False)
-    sessions: dict[int, Session] = {}
     try:
         if port and server.get_port() != port:
             raise UserError(f"--port={port}: already in use; give another one")
@@ -51,19 +50,20 @@ def serving(house: House, *, host: str, port: int) -> Iterator[str]:
 
         @server.on_client_connect
         def come(client: viser.ClientHandle) -> None:
-            session = sessions[client.client_id] = Session(client, house)
+            session = house.sessions[client.client_id] = Session(client, house)
             session.start()
 
         @server.on_client_disconnect
         def go(client: viser.ClientHandle) -> None:
-            session = sessions.pop(client.client_id, None)
+            session = house.sessions.pop(client.client_id, None)
             if session is not None:
                 session.close()
+                house.let_go(session.feeds)
 
         shown = f"[{host}]" if ":" in host else host
         yield f"http://{shown}:{server.get_port()}"
     finally:
-        for session in list(sessions.values()):
+        for session in list(house.sessions.values()):
             session.close()
         with contextlib.redirect_stdout(io.StringIO()):
             server.stop()

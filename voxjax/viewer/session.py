@@ -136,7 +136,8 @@ class Session:
         """Shows the start page."""
         with self._turning, self._lock:
             self.take.stop_video()
-            self.feeds, self.shown = (), []
+            left, self.feeds, self.shown = self.feeds, (), []
+            self.house.let_go(left)
             self._clear()
             self._page = StartPage(self)
         self._tick()
