@@ -49,7 +49,7 @@ ALLOWED = {
     # what looks at runs
     "pictures": GROUND | {"fields", "rendering", "run"},
     "mesh": GROUND | {"fields", "rendering", "run", "pictures"},
-    "viewer": GROUND | {"fields", "rendering", "run", "pictures"},
+    "viewer": GROUND | {"config", "fields", "rendering", "run", "pictures"},
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
@@ -60,6 +60,7 @@ ALLOWED = {
     "evaluate": BELOW | {"pictures", "evaluation"},
     "compare": BELOW | {"pictures", "evaluation"},
     "report": GROUND | {"run", "evaluation"},
+    "view": GROUND | {"viewer"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
 }
@@ -81,6 +82,7 @@ ONLY_IN = {
     "trimesh": {"mesh", "evaluation.report_mesh"},
     "IPython": {"notebook"},
     "google": {"notebook"},
+    "viser": {"viewer"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 

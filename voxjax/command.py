@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "judge finished runs with a CLIP",
     "report": "put a run on one page, or many in an index",
     "compare": "train several configs on one prompt and set them side by side",
+    "view": "watch and turn runs in a browser, finished ones and those that train",
     "guidance": "list, fetch and try the CLIPs",
 }
 """Sub-commands of `voxjax`, each also `python -m voxjax.<name>`, with what it does."""

@@ -81,15 +81,30 @@ def read_config(workdir: str | Path) -> ConfigDict:
         raise UserError(f"{path}: not a config: {error}") from error
 
 
-def load_run(workdir: str | Path) -> Run:
-    """Opens the latest sound checkpoint of a run; needs no guidance model.
+def kept_steps(workdir: str | Path) -> list[int]:
+    """Returns the steps of a run's checkpoints, ascending; the last may not be complete yet."""
+    return Checkpoints(Path(workdir) / CHECKPOINTS).steps()
+
+
+def load_run(workdir: str | Path, *, step: int | None = None) -> Run:
+    """Opens a checkpoint of a run; needs no guidance model.
+
+    Args:
+      workdir: the run's folder.
+      step: of the checkpoint, one of `kept_steps`; None for the latest sound one.
 
     Raises:
-      UserError: the folder is not the workdir of a run, or has no sound checkpoint.
+      UserError: the folder is not the workdir of a run, or has no such sound checkpoint.
     """
     config = read_config(workdir)
+    checkpoints = Checkpoints(Path(workdir) / CHECKPOINTS)
+    if step is not None:
+        try:
+            return open_run(workdir, config, to_state(checkpoints.restore(step), opt_state=None))
+        except (ValueError, OSError) as error:
+            raise UserError(f"{workdir}: the checkpoint of step {step} cannot be read ({error})") from error
     try:
-        tree = Checkpoints(Path(workdir) / CHECKPOINTS).restore_latest()
+        tree = checkpoints.restore_latest()
     except ValueError as error:
         raise UserError(
             f"{workdir}: {error}; bring the folder back from a copy, or start its training again, which "

@@ -204,6 +204,13 @@ def test_alpha_equals_both_closed_forms(interval):
     np.testing.assert_allclose(got, power, rtol=1e-5)
 
 
+def test_raw_density_comes_back_from_the_density():
+    raw = np.linspace(-60.0, 90.0, 61)
+    density = np.array([oracle.softplus(x) for x in raw])  # float64
+    np.testing.assert_allclose(activation.density_to_raw(density.astype(np.float32)), raw, atol=1e-5)
+    assert np.isfinite(activation.density_to_raw(jnp.float32(0.0)))
+
+
 def test_density_shift_gives_the_opacity_it_promises():
     shift = activation.density_shift_from_alpha(1e-6)
     assert shift == pytest.approx(-13.8155, abs=1e-4)

@@ -42,6 +42,12 @@ def raw_to_density(raw: Array, shift: Array | float) -> Array:
     return jax.nn.softplus(raw + shift)
 
 
+def density_to_raw(density: Array) -> Array:
+    """Inverse of `raw_to_density` at shift 0, for reading a field onto a grid; an empty [...] gives -69."""
+    density = jnp.maximum(density, 1e-30)
+    return density + jnp.log(-jnp.expm1(-density))
+
+
 def raw_to_colour(raw: Array) -> Array:
     """sigmoid(raw): [...] linear colour in (0, 1)."""
     return jax.nn.sigmoid(raw)

@@ -37,7 +37,7 @@ def view_of(run: Run, *, chunk_rays: int | None = None) -> RenderView:
     radius = run.config.cameras.radius
     near, far = near_far(radius)
     lower, upper = run.scene.lower, run.scene.upper
-    clip = _visible_box(run.scene, run.stage.interval) if isinstance(run.scene, VoxelGrid) else (lower, upper)
+    clip = visible_box(run)
 
     def render_view(azimuth_deg: float, elevation_deg: float, size_px: int) -> Rendering:
         pose = orbit_pose(azimuth_deg, elevation_deg, radius)
@@ -64,9 +64,23 @@ def _rays(pose: Array, focal: float, size_px: int) -> Rays:
     return camera_rays(pose, width_px=size_px, height_px=size_px, focal=focal)
 
 
+def visible_box(run: Run) -> tuple[Array, Array]:
+    """Box around all of a run's object that can be seen.
+
+    Args:
+      run: an opened run.
+
+    Returns:
+      (lower [3], upper [3]), world frame, scene units: usually much smaller than a grid's box; the box of
+      the field where it has no grid.
+    """
+    if isinstance(run.scene, VoxelGrid):
+        return _occupied(run.scene, run.stage.interval)
+    return run.scene.lower, run.scene.upper
+
+
 @jax.jit
-def _visible_box(scene: VoxelGrid, interval: float) -> tuple[Array, Array]:
-    """The box around all that can be seen, usually much smaller than the grid's."""
+def _occupied(scene: VoxelGrid, interval: float) -> tuple[Array, Array]:
     return occupied_box(without_empty(scene, interval))
 
 

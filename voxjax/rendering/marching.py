@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,6 +35,10 @@ _Sums = tuple[Array, Array, Array, Array]
 
 # Samples a ray advances by before it is asked whether it goes on: fewer stop sooner, more cost less overhead.
 _BLOCK = 8
+
+
+class GivenUp(Exception):
+    """Nobody wants the picture any more that was being rendered."""
 
 
 def _weights(extinction: Array, depth_before: Array) -> tuple[Array, Array]:
@@ -138,6 +143,7 @@ def march_image(
     far: float,
     clip: sampling.Box,
     chunk_rays: int = 2048,
+    wanted: Callable[[], bool] | None = None,
     **geometry: Any,
 ) -> Rendering:
     """Render any number of rays with bounded memory; those that miss `clip` cost nothing.
@@ -150,6 +156,7 @@ def march_image(
       far: largest distance of a sample.
       clip: box outside which the field is empty; the whole box if nothing is known.
       chunk_rays: rays at once, at least 1; memory grows in proportion.
+      wanted: asked before each chunk, from several threads, whether the picture is still worth its time.
       **geometry: `step_size`, `interval`, `lower`, `upper`, `section` of `march_rays`.
 
     Returns:
@@ -157,6 +164,7 @@ def march_image(
 
     Raises:
       ValueError: if `chunk_rays` is not positive.
+      GivenUp: `wanted` said no.
     """
     if chunk_rays < 1:
         raise ValueError(f"chunk_rays must be at least 1, got {chunk_rays}")
@@ -170,6 +178,8 @@ def march_image(
     depth = np.zeros(n_rays, np.float32)
 
     def fill_in(start: int) -> None:
+        if wanted is not None and not wanted():
+            raise GivenUp
         # The last chunk repeats its rays, so that all chunks have one shape and share one program.
         chosen = np.resize(order[start : start + chunk_rays], chunk_rays)
         chunk = jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), flat)
