@@ -50,11 +50,13 @@ ALLOWED = {
     "mesh": GROUND | {"fields", "rendering", "run", "pictures"},
     "viewer": GROUND | {"fields", "rendering", "run", "pictures"},
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
+    "making": GROUND | {"config", "guidance", "evaluation"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures"},
     "render": GROUND | {"run", "pictures"},
     "evaluate": BELOW | {"pictures", "evaluation"},
     "compare": BELOW | {"pictures", "evaluation"},
+    "make": GROUND | {"config", "guidance", "making"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
 }
@@ -72,7 +74,8 @@ ONLY_IN = {
     "imageio_ffmpeg": {"pictures.video"},
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
-    "psutil": {"files", "training.timing"},
+    "psutil": {"files", "training.timing", "training.preflight", "making.machine"},
+    "IPython": {"training.displays"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 
