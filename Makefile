@@ -34,7 +34,7 @@ export PROMPT
 .PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report gallery
 
 demo: $(VENV)/.runtime
-	@$(RUN) -m voxjax.train --config=$(CONFIG) --config.prompt="$$PROMPT"
+	@$(RUN) -m voxjax.make --config=$(CONFIG) -- "$$PROMPT"
 
 test: $(VENV)/.tools
 	@$(RUN) -m pytest -m "not slow" $(TEST_ARGS)

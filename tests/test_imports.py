@@ -53,6 +53,7 @@ ALLOWED = {
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
+    "making": GROUND | {"config", "guidance", "evaluation"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures", "evaluation"},
     "render": GROUND | {"run", "pictures"},
@@ -61,6 +62,7 @@ ALLOWED = {
     "compare": BELOW | {"pictures", "evaluation"},
     "report": GROUND | {"run", "evaluation"},
     "view": GROUND | {"viewer"},
+    "make": GROUND | {"config", "guidance", "making"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
 }
@@ -78,9 +80,9 @@ ONLY_IN = {
     "imageio_ffmpeg": {"pictures.video"},
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
-    "psutil": {"files", "training.timing", "notebook"},
+    "psutil": {"files", "training.timing", "training.preflight", "making.machine", "notebook"},
     "trimesh": {"mesh", "evaluation.report_mesh"},
-    "IPython": {"notebook"},
+    "IPython": {"notebook", "training.displays"},
     "google": {"notebook"},
     "viser": {"viewer"},
 }

@@ -47,5 +47,5 @@ def test_a_sub_command_is_the_module_of_its_name(name, capsys):
 def test_a_wrong_name_is_one_line():
     with pytest.raises(UserError, match=r"trian: no such command; did you mean voxjax train\?"):
         command.main(["trian"])
-    with pytest.raises(UserError, match="there is train, render"):
+    with pytest.raises(UserError, match="there is make, train"):
         command.main(["xyz"])

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from voxjax.errors import UserError
 
 COMMANDS = {
+    "make": "make an object from a prompt, with whatever this machine has",
     "train": "train one object from a text prompt",
     "render": "make the pictures of a run again, at any size",
     "export": "make a mesh of a run that other programs open",

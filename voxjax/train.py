@@ -28,13 +28,15 @@ def main(arguments: Sequence[str]) -> None:
     parser = Parser("train")
     parser.add_argument("--config", required=True, help="config and variant: vox_exp:low, or path.py:variant")
     parser.add_argument("--workdir", help="folder of the run; default: runs/<config>/<prompt>")
+    force = "start even if the memory of the accelerator is expected to be too small"
+    parser.add_argument("--force", action="store_true", help=force)
     parser.epilog = "Any key of the config can be set with --config.key=value; configs/base.py lists them."
     flags, rest = parser.parse_known_args(arguments)
-    config = load(flags.config, take_overrides(rest))
+    config = load(flags.config, take_overrides(rest, flags=("--config", "--workdir", "--force")))
     workdir = Path(flags.workdir or default_workdir(flags.config, config.prompt))
     refuse_other(workdir, config)
     use_cache(config.cache_dir)
-    train(config, workdir)
+    train(config, workdir, force=flags.force)
 
 
 def use_cache(folder: str) -> None:
@@ -53,24 +55,27 @@ def use_cache(folder: str) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def train(config: ConfigDict, workdir: Path) -> list[Path]:
+def train(config: ConfigDict, workdir: Path, *, force: bool = False) -> list[Path]:
     """Trains to the end and makes pictures, mesh and report; of a finished run only what is missing.
 
     Args:
       config: a checked config.
       workdir: its folder.
+      force: start even where memory is expected not to suffice.
 
     Returns:
       Paths of what was made, or is there.
 
     Raises:
-      UserError: see `loop.Trainer`.
+      UserError: see `loop.Trainer` and `preflight`.
     """
     from voxjax.evaluation.report import make_outputs, wanted_files
     from voxjax.pictures import outputs
     from voxjax.pictures.views import picture_options, view_of
     from voxjax.run import Run, open_run
     from voxjax.training import loop
+    from voxjax.training.outlook import outlook
+    from voxjax.training.preflight import memory_here, preflight
 
     def preview(run: Run) -> None:
         with trainer.timing.phase("picture"):
@@ -85,8 +90,12 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
             "python -m voxjax.render makes its pictures again"
         )
         return wanted
+    opening = None
     if not finished:
-        # Before the folder is claimed: a prompt that the model does not know must not occupy it.
+        # Before the folder is claimed: a prompt that the model does not know must not occupy it, nor a
+        # config that the memory does not hold.
+        memory = memory_here()
+        opening = outlook(config, preflight(config, memory, force=force), memory)
         trainer.load_guides()
     with claim(workdir, config):
         state = trainer.restore()
@@ -94,7 +103,7 @@ def train(config: ConfigDict, workdir: Path) -> list[Path]:
         if start < config.steps:
             if start:
                 print(f"{workdir}: going on from step {start} of {config.steps}", file=sys.stderr)
-            state = trainer.train(state, preview=preview)
+            state = trainer.train(state, preview=preview, opening=opening)
         with trainer.timing.phase("picture"):
             run = open_run(workdir, config, state)
             made = make_outputs(run, trainer.timing, anew=start < config.steps)

@@ -86,6 +86,28 @@ def find(name: str) -> tuple[Path | None, list[str]]:
     return folder, missing_files({file.name for file in folder.iterdir()} if folder else set())
 
 
+def is_here(name: str) -> bool:
+    """Whether all files of a model are on this machine."""
+    folder, missing = find(name)
+    return folder is not None and not missing
+
+
+def hub_has(name: str, seconds: float) -> bool:
+    """Whether the hub answers, within about so many seconds, that it has a model; nothing is fetched."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    place = _place(name)
+    if isinstance(place, Path):
+        return False
+    repository, revision = place
+    try:
+        HfApi().model_info(repository, revision=revision, timeout=seconds)
+    except (OSError, HfHubHTTPError):
+        return False
+    return True
+
+
 def _place(name: str) -> Path | tuple[str, str]:
     """The folder that a name stands for, or repository and revision on the hub."""
     if name in SHIPPED:

@@ -64,13 +64,25 @@ def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
     known = vocabulary(folder)
     if known is None:
         return list(prompts)
-    used = [re.findall(r"[^\W_]+", prompt.lower()) for prompt in prompts]
-    unknown = [word for word in dict.fromkeys(itertools.chain(*used)) if word not in known]
+    unknown = unknown_words(prompts, folder)
     if unknown:
         raise UserError(
             f"this CLIP does not know {', '.join(map(repr, unknown))}; the words it knows: {', '.join(known)}"
         )
-    return [" ".join(words) for words in used]
+    return [" ".join(_words(prompt)) for prompt in prompts]
+
+
+def unknown_words(prompts: Sequence[str], folder: Path) -> list[str]:
+    """The words of the prompts, each once, that are not in `vocabulary.json`; none without such a file."""
+    known = vocabulary(folder)
+    if known is None:
+        return []
+    used = itertools.chain.from_iterable(map(_words, prompts))
+    return [word for word in dict.fromkeys(used) if word not in known]
+
+
+def _words(prompt: str) -> list[str]:
+    return re.findall(r"[^\W_]+", prompt.lower())
 
 
 def tokenise(

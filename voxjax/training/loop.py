@@ -26,6 +26,7 @@ from voxjax.training import assembly
 from voxjax.training.guides import load_guides
 from voxjax.training.metrics import ScalarWriter
 from voxjax.training.optimiser import make_optimiser
+from voxjax.training.outlook import what_slows
 from voxjax.training.parallel import Devices
 from voxjax.training.progress import Progress
 from voxjax.training.step import make_step
@@ -59,7 +60,6 @@ class Trainer:
         self._checkpoints = Checkpoints(self._workdir / CHECKPOINTS, keep=config.checkpoint.keep)
         self._key = jax.random.key(config.seed)
         self._programs: tuple[Any, Callable[..., Any]] | None = None
-        self._fresh = assembly.first_state(config, self._plan, jax.random.fold_in(self._key, 2**31))
         self._optimiser = make_optimiser(assembly.make_optimiser_options(config))
         self._guides: Any = None
         self._inputs: Any = None
@@ -77,7 +77,8 @@ class Trainer:
         except ValueError as error:
             warnings.warn(f"{error}; training begins anew", stacklevel=2)
             tree = None
-        state = self._fresh if tree is None else to_state(tree, opt_state=self._fresh.opt_state)
+        fresh = assembly.first_state(self._config, self._plan, jax.random.fold_in(self._key, 2**31))
+        state = fresh if tree is None else to_state(tree, opt_state=fresh.opt_state)
         self._checkpoints.discard_after(int(state.step))
         return state
 
@@ -89,12 +90,15 @@ class Trainer:
         """
         self._guides = load_guides(self._config)
 
-    def train(self, state: TrainState, *, preview: Callable[[Run], None] | None = None) -> TrainState:
+    def train(
+        self, state: TrainState, *, preview: Callable[[Run], None] | None = None, opening: str = ""
+    ) -> TrainState:
         """Trains to the end.
 
         Args:
           state: from `restore`.
           preview: called with the Run at its cadence.
+          opening: the first line of the progress, what will happen.
 
         Returns:
           The final state, which is also the last checkpoint.
@@ -103,23 +107,25 @@ class Trainer:
           UserError: too many steps in a row were not finite; the last good checkpoint is kept.
         """
         start, steps = int(state.step), self._config.steps
-        writer, bar = ScalarWriter(self._workdir, start=start), Progress(start, steps)
+        writer = ScalarWriter(self._workdir, start=start)
+        bar = Progress(start, steps, opening=opening, later=what_slows(self._config, start))
         watch = SceneWatch(self._config.log.warn_after)
         try:
             state = self._devices.spread(state)
             self.timing.enter("training")
             self.timing.restart(start)
             for step in range(start, steps):
-                state, metrics = self._one_step(step, state)
+                state, metrics = self._one_step(step, state, bar)
                 self._report(step + 1, metrics, writer, bar, watch)
-                state = self._keep(step + 1, state, metrics, preview)
+                state = self._keep(step + 1, state, metrics, bar, preview)
         finally:
             writer.close()
             bar.close()
             self._checkpoints.close()
         return self._devices.gather(state)
 
-    def _one_step(self, step: int, state: TrainState) -> tuple[TrainState, Any]:
+    def _one_step(self, step: int, state: TrainState, bar: Progress) -> tuple[TrainState, Any]:
+        before = self._programs
         new_grid = self._plan.rescales_before(step) or self._plan.tests_before(step)
         if self._programs is None or new_grid or step in changes(self._specs, self._config.steps):
             state, _ = transition(
@@ -131,7 +137,10 @@ class Trainer:
             self._prepare(step, state)
             state = self._devices.spread(state)
         assert self._programs is not None
-        return self._programs[1](state, self._inputs)
+        result = self._programs[1](state, self._inputs)
+        if self._programs is not before:
+            bar.compiled(step)
+        return result
 
     def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
         field = make_stage_field(self._config, self._plan, stage)
@@ -156,6 +165,10 @@ class Trainer:
     def _report(
         self, done: int, metrics: Any, writer: ScalarWriter, bar: Progress, watch: SceneWatch
     ) -> None:
+        if bar.wants_wait(done):
+            jax.block_until_ready(metrics)
+            self.timing.waited(done)
+            bar.expect(done)
         if not is_due(done, self._config.log.every, self._config.steps):
             return
         scalars = self._fetch(metrics)
@@ -169,7 +182,12 @@ class Trainer:
             bar.say(text)
 
     def _keep(
-        self, done: int, state: TrainState, metrics: Any, preview: Callable[[Run], None] | None
+        self,
+        done: int,
+        state: TrainState,
+        metrics: Any,
+        bar: Progress,
+        preview: Callable[[Run], None] | None,
     ) -> TrainState:
         config = self._config
         save = is_due(done, config.checkpoint.every, config.steps)
@@ -177,13 +195,14 @@ class Trainer:
         if save or show:
             self._stop_if_stuck(done, self._fetch(metrics))
             self.timing.waited(done)
-            here = self._devices.gather(state)
-            if save:
-                # First the clock: a kill in the save then loses no second that was spent.
-                self.timing.write(done)
-                self._checkpoints.save(here)
-            if show and preview is not None:
-                preview(open_run(self._workdir, config, here))
+            with bar.aside(done):
+                here = self._devices.gather(state)
+                if save:
+                    # First the clock: a kill in the save then loses no second that was spent.
+                    self.timing.write(done)
+                    self._checkpoints.save(here)
+                if show and preview is not None:
+                    preview(open_run(self._workdir, config, here))
             self.timing.restart(done)
         return state
 

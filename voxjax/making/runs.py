@@ -1,0 +1,112 @@
+"""Training as a process of its own, and the files that a finished run ends with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from voxjax.config.naming import slug
+from voxjax.files import write_text
+from voxjax.making.options import QUALITIES, Choice
+
+CHOICE, SEEDS, CONFIG = "make.json", "seeds", "config.json"
+PICTURES = ("preview.png", "eval.png", "turntable.mp4", "turntable_depth.mp4")
+RESULTS = (*PICTURES, "mesh.glb", "report.html")
+"""What a finished run may end with; a config can switch the last two off."""
+
+
+def folder_of(prompt: str, quality: str) -> Path:
+    """Where an object goes whose config was chosen: `runs/make/<prompt>`, `-draft` or `-best` behind it."""
+    return Path("runs") / "make" / (slug(prompt) + ("" if quality == QUALITIES[1] else f"-{quality}"))
+
+
+def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, force: bool = False) -> int:
+    """Runs `voxjax train` to its end, its progress on this process's stderr.
+
+    Args:
+      config: name or path of the config.
+      workdir: of the run.
+      settings: pairs of key and value.
+      force: see `voxjax train --help`.
+
+    Returns:
+      Its exit status; a signal's number, negative, where one ended it.
+    """
+    command = [sys.executable, "-m", "voxjax.train", f"--config={config}", f"--workdir={workdir}"]
+    command += [f"--config.{key}={value}" for key, value in settings] + ["--force"] * force
+    with _terminated_as_interrupted(), subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            return process.wait()
+        finally:
+            # Ctrl-C reaches both; whatever else ends this process shall not leave the other one training.
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def count_cores() -> int:
+    """Cores of the CPU that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def remember(workdir: Path, quality: str, choice: Choice) -> None:
+    """Writes down what was chosen, so that a run goes on with it when memory or network have changed."""
+    record = {"quality": quality, **dataclasses.asdict(choice)}
+    write_text(workdir / CHOICE, json.dumps(record, indent=2) + "\n")
+
+
+def recall(workdir: Path, quality: str) -> Choice | None:
+    """What an earlier call that got to train chose for this folder; None without one."""
+    if not is_begun(workdir):
+        return None
+    try:
+        found = json.loads((workdir / CHOICE).read_text(encoding="utf-8"))
+        if found.pop("quality") != quality:
+            return None
+        return Choice(**{**found, "settings": tuple((key, value) for key, value in found["settings"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def forget(workdir: Path) -> None:
+    """Takes the choice away again where no run has begun, and the folder if nothing else is in it."""
+    if not is_begun(workdir):
+        (workdir / CHOICE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            workdir.rmdir()
+
+
+def is_begun(workdir: Path) -> bool:
+    """Whether a run, or the first of several seeds, lies in a folder."""
+    return (workdir / CONFIG).is_file() or any(workdir.glob(f"{SEEDS}/*/{CONFIG}"))
+
+
+def results(workdir: Path) -> list[Path]:
+    """The files of a run that are there, in the order of `RESULTS`."""
+    return [workdir / name for name in RESULTS if (workdir / name).is_file()]
