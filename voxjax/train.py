@@ -90,7 +90,7 @@ def train(config: ConfigDict, workdir: Path, *, force: bool = False) -> list[Pat
             "python -m voxjax.render makes its pictures again"
         )
         return wanted
-    opening = None
+    opening = ""
     if not finished:
         # Before the folder is claimed: a prompt that the model does not know must not occupy it, nor a
         # config that the memory does not hold.
