@@ -238,4 +238,4 @@ class RunPanel:
 
 def _rounded(low: float, high: float) -> tuple[float, float]:
     """The range outwards to whole hundredths, which the sliders step in."""
-    return math.floor(low * 100.0) / 100.0, math.ceil(high * 100.0) / 100.0
+    return math.floor(low * 100.0 + 1e-3) / 100.0, math.ceil(high * 100.0 - 1e-3) / 100.0
