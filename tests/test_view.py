@@ -73,6 +73,8 @@ def test_it_serves_a_page_until_it_is_stopped(tmp_path, ending):
     """On this machine alone, with one line; an empty folder of runs is not made."""
     runs = tmp_path / "runs"
     arguments = [sys.executable, "-m", "voxjax.view", f"--runs={runs}", "--port=0"]
+    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         arguments, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -84,6 +86,7 @@ def test_it_serves_a_page_until_it_is_stopped(tmp_path, ending):
             os.kill(process.pid, ending)
             assert process.wait(60) == 0
         finally:
+            signal.signal(signal.SIGINT, before)
             process.kill()
         assert process.stdout.read() == "" and process.stderr.read().strip() == ""
     assert not runs.exists()

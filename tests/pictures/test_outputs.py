@@ -121,6 +121,8 @@ def test_preview_has_a_row_each_and_views_in_order(tmp_path):
         assert depth[20, 20, 0] > 200 and depth[20, 20, 2] < 100
         assert depth[20, 7, 2] > depth[20, 7, 1]
     assert (image[:top] < 100).any() and (image[top:, :left] < 100).any()
+    first = outputs.read_first_view(tmp_path / "preview.png")
+    np.testing.assert_array_equal(first, image[top : top + 40, left : left + 40])
 
 
 def test_all_pictures_of_an_object(tmp_path):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.reading import read_video
 from helpers.small_runs import write_run
 from helpers.small_training import SMALL
 from PIL import Image
@@ -140,6 +141,15 @@ def test_it_hands_out_files_and_follows_the_run(page, tmp_path, monkeypatch):
             page.get_by_role("button", name="Mesh", exact=True).click()
         assert download.value.suggested_filename == "a-red-ball.glb"
         assert download.value.path().read_text() == f"glTF of {workdir}"
+        page.get_by_text("Camera path").click()
+        page.get_by_label("Seconds").fill("1")
+        page.get_by_role("button", name="Add key pose").click()
+        page.get_by_text("One key pose: a full turn").wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Render video").click()
+        assert download.value.suggested_filename == "a-red-ball-path.mp4"
+        frames, _, _ = read_video(download.value.path())
+        assert frames.shape[0] == 20 and max(frames.shape[1:]) == 256
         monkeypatch.setattr(downloads, "EXPORT", "no_such_export")
         page.get_by_role("button", name="Mesh", exact=True).click()
         page.get_by_text("No module named no_such_export").wait_for(state="attached")

@@ -15,6 +15,9 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _INK = (32, 32, 32)
 _HAIRLINE = (220, 220, 220)
 
+HEAD_PX = 26
+"""Room for the heads above the pictures of `labelled_rows`, at its default height of letters."""
+
 
 def font_of(size_px: int) -> Font:
     """The font that ships with Pillow, so that a sheet looks the same on every machine.
@@ -137,7 +140,7 @@ def contact_sheet(
 
 
 def labelled_rows(
-    rows: Sequence[tuple[str, Sequence[np.ndarray]]], heads: Sequence[str], *, font_px: int = 13
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], heads: Sequence[str], *, font_px: int = HEAD_PX // 2
 ) -> np.ndarray:
     """A table of equally sized pictures without gaps: a head over each column, a name before each row.
 

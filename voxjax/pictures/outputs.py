@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from voxjax.pictures.contact_sheet import labelled_rows
+from voxjax.pictures.contact_sheet import HEAD_PX, labelled_rows
 from voxjax.pictures.images import colour_image, depth_image, depth_range, opacity_image, save_png
 from voxjax.pictures.video import open_video
 from voxjax.structs import Rendering
@@ -91,6 +92,26 @@ def write_preview(
     ]
     save_png(path, labelled_rows(rows, [f"{a:.0f}°" for a in azimuths]))
     return near, far
+
+
+def read_first_view(path: str | os.PathLike[str]) -> np.ndarray:
+    """The first colour picture of a preview.
+
+    Args:
+      path: what `write_preview` wrote, with three rows and the default number of azimuths.
+
+    Returns:
+      [width, width, 3] uint8.
+
+    Raises:
+      OSError: there is no such picture, or it is being replaced.
+    """
+    with Image.open(path) as file:
+        sheet = np.asarray(file.convert("RGB"))
+    height, width = sheet.shape[:2]
+    side = (height - HEAD_PX) // 3
+    left = max(0, width - side * PictureOptions.n_preview)
+    return sheet[HEAD_PX : HEAD_PX + side, left : left + side]
 
 
 def write_evaluation_view(

@@ -18,7 +18,7 @@ from voxjax.viewer.camera import Camera, tile_camera
 from voxjax.viewer.exhibit import Cut, Exhibit
 from voxjax.viewer.looks import Look, picture_of, planar_depth
 
-MOVING_PX = (64, 96, 128, 160, 192, 256, 384, 512)
+MOVING_PX = (64, 80, 96, 112, 128, 160, 192, 256, 384, 512)
 """Longer sides of quick pictures."""
 
 RESTING_PX = (256, 384, 512, 768, 1024, 1536, 2048)

@@ -59,7 +59,7 @@ class House:
             return self._known.setdefault(workdir.absolute(), Feed(workdir))
 
     def let_go(self, feeds: Sequence[Feed]) -> None:
-        """Frees the memory of runs that no browser looks at any more, apart from those of the command line."""
+        """Frees the memory of runs that no browser looks at any more, but for those of the command line."""
         shown = {feed for session in list(self.sessions.values()) for feed in session.feeds}
         for feed in set(feeds) - shown - set(self.feeds):
             feed.forget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from voxjax.errors import UserError
@@ -40,6 +40,12 @@ def telling(client: Any, doing: str) -> Iterator[None]:
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         say(client, doing, f"{type(error).__name__}: {error}", error=True)
+
+
+def relabel(button: Any, label: str, *, disabled: bool = False) -> None:
+    """Changes a button of viser's, unless its page is gone meanwhile."""
+    with suppress(RuntimeError):
+        button.label, button.disabled = label, disabled
 
 
 class Busy:

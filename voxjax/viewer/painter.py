@@ -16,7 +16,7 @@ from voxjax.rendering.marching import GivenUp
 REST_S = 0.2
 """Seconds without a new view after which the camera counts as resting."""
 
-GOAL_S = 1.0 / 20.0
+GOAL_S = 1.0 / 17.0
 """Seconds that a quick picture may take: 15 a second, with room for packing and sending it."""
 
 _View = TypeVar("_View")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from html import escape
@@ -15,7 +16,7 @@ from voxjax.viewer.drawing import RESTING_PX
 from voxjax.viewer.exhibit import Cut
 from voxjax.viewer.feed import Feed, Progress, names_of
 from voxjax.viewer.looks import MODES, Look
-from voxjax.viewer.takeaway import label_of
+from voxjax.viewer.notices import relabel
 
 if TYPE_CHECKING:
     from voxjax.viewer.session import Session
@@ -40,7 +41,7 @@ class RunPanel:
             self._button("All runs", viser.Icon.ARROW_LEFT, session.leave)
         self._headers = [self._gui.add_html("") for _ in session.feeds]
         self._bar = self._gui.add_progress_bar(0.0, animated=True, visible=False)
-        self._stop = self._button("Stop training", viser.Icon.PLAYER_STOP, session.stop_training)
+        self._stop = self._button("Stop training", viser.Icon.PLAYER_STOP, self._stop_training)
         self._go_on = self._button("Go on training", viser.Icon.PLAYER_PLAY, session.go_on)
         self._stop.visible = self._go_on.visible = False
         # On a phone the panel lies over the lower part of the window.
@@ -71,6 +72,11 @@ class RunPanel:
         self._tell("stop", self._stop, "visible", training)
         self._tell("go on", self._go_on, "visible", unfinished and not training and bool(first.steps))
         self._plot_course(progress)
+
+    def _stop_training(self) -> None:
+        relabel(self._stop, "Stopping …", disabled=True)
+        self._session.stop_training()
+        relabel(self._stop, "Stop training")
 
     def _header(self, i: int, feed: Feed, now: Progress) -> str:
         config = feed.config
@@ -216,8 +222,8 @@ class RunPanel:
         self._button("Add key pose", viser.Icon.PLUS, add)
         self._button("Clear", viser.Icon.TRASH, clear)
         render = gui.add_button("Render video", icon=viser.Icon.MOVIE)
-        label = label_of(render)
-        render.on_click(lambda _: session.take.video(float(seconds.value), closed.value, telling_label=label))
+        label = functools.partial(relabel, render)
+        render.on_click(lambda _: session.take.video(seconds.value, closed.value, telling_label=label))
 
     def _button(self, label: str, icon: Any, action: Any) -> Any:
         button = self._gui.add_button(label, icon=icon)
@@ -232,4 +238,4 @@ class RunPanel:
 
 def _rounded(low: float, high: float) -> tuple[float, float]:
     """The range outwards to whole hundredths, which the sliders step in."""
-    return math.floor(low * 100.0) / 100.0, math.ceil(high * 100.0) / 100.0
+    return math.floor(low * 100.0 + 1e-3) / 100.0, math.ceil(high * 100.0 - 1e-3) / 100.0

@@ -30,7 +30,8 @@ class Screen:
 
     def __init__(self, client: Any):
         self._client = client
-        self._quick_px = MOVING_PX[2]
+        self._quick_px = MOVING_PX[3]
+        self._cost: float | None = None  # seconds of a quick picture over its longer side squared
         self._asked: View | None = None
         self._complained = False
         self._painter: Painter[View] = Painter(self._draw_quick, self._draw_full, self._complain)
@@ -67,7 +68,10 @@ class Screen:
     def _draw_quick(self, view: View) -> None:
         start = time.monotonic()
         self._send(draw(view, self._quick_px, quick=True))
-        spent = time.monotonic() - start
+        cost = (time.monotonic() - start) / self._quick_px**2
+        # A mean over the latest few, or one hiccup would make the next pictures small.
+        self._cost = cost if self._cost is None else 0.75 * self._cost + 0.25 * cost
+        spent = self._cost * self._quick_px**2
         self._quick_px = quick_size(spent, self._quick_px, goal_s=GOAL_S, largest_px=view.full_px)
 
     def _draw_full(self, view: View, wanted: Callable[[], bool]) -> None:

@@ -83,6 +83,9 @@ def serve(house: House, *, host: str, port: int) -> None:
       UserError: host or port cannot be had.
     """
     over = threading.Event()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a script: trainings would inherit that, and not stop when asked.
+        signal.signal(signal.SIGINT, lambda *_: None)
     with serving(house, host=host, port=port) as address:
         before = signal.signal(signal.SIGTERM, lambda *_: over.set())
         try:

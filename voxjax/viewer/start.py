@@ -11,7 +11,7 @@ import numpy as np
 import viser
 from PIL import Image
 
-from voxjax.pictures.outputs import EVALUATION, PREVIEW
+from voxjax.pictures.outputs import EVALUATION, PREVIEW, read_first_view
 from voxjax.viewer.feed import Feed
 from voxjax.viewer.gallery import Gallery, Tile
 from voxjax.viewer.notices import telling
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BUTTONS = 8
 # Seconds between two looks for runs.
 _LOOK_S = 3.0
-_TILE_PX = 256
+_TILE_PX = 512
 _QUIET = "color: #6b6f76; font-size: 0.85em; line-height: 1.45; padding: 0 0.9em"
 
 
@@ -123,11 +123,18 @@ def _tile(feed: Feed) -> Tile:
     progress, path, image = feed.progress(), _picture_of(feed), None
     if path is not None:
         try:
-            with Image.open(path) as file:
-                file.thumbnail((2 * _TILE_PX, 2 * _TILE_PX))
-                image = np.asarray(file.convert("RGB"))
+            image = _small(path)
         except OSError:  # being replaced, or no picture
             image = None
     where = feed.config.field.name if feed.config is not None else ""
     state = "finished" if progress.finished else f"step {progress.step} of {progress.steps}"
     return Tile(feed, image, f"{where} · {state}")
+
+
+def _small(path: Path) -> np.ndarray:
+    """[height, width, 3] uint8 of a run's picture, no larger than a tile can be."""
+    if path.name == PREVIEW:
+        return read_first_view(path)
+    with Image.open(path) as file:
+        file.thumbnail((_TILE_PX, _TILE_PX))
+        return np.asarray(file.convert("RGB"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -96,13 +96,3 @@ class TakeAway:
 
     def _name(self) -> str:
         return "-and-".join(slug(feed.prompt) for feed in self._session.feeds)[:80]
-
-
-def label_of(button: Any) -> Callable[[str], None]:
-    """A function that sets the label of a viser button, also of one that is gone."""
-
-    def tell(label: str) -> None:
-        if not button._impl.removed:
-            button.label = label
-
-    return tell
