@@ -118,7 +118,6 @@ def follow(job: Job, *, seconds: float = 1.0) -> None:
             )
         view.watch(process, seconds)
     except KeyboardInterrupt:
-        view.show()
         raise CellError("stopped; run this cell again to go on from the last checkpoint") from None
     if process.returncode:
         raise CellError(_last_words(job.log, process.returncode))
@@ -176,14 +175,15 @@ class _View:
         except KeyboardInterrupt:
             stop(process)
             raise
-        self.show()
+        finally:
+            self.show(running=False)
 
-    def show(self) -> None:
+    def show(self, *, running: bool = True) -> None:
         """Renews what has changed."""
         active = _latest(self._job.workdirs)
         course = read_course(active)
         speed = self._pace.seen(course.step, time.monotonic()) if course else 0.0
-        self._bar.show(bar(self._job.title, course, speed, _words(self._job.log)))
+        self._bar.show(bar(self._job.title, course, speed, _words(self._job.log), running=running))
         picture = active / PREVIEW
         stamp = (picture, picture.stat().st_mtime_ns) if picture.is_file() else None
         if stamp is not None and stamp != self._shown:
