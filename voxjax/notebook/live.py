@@ -27,6 +27,8 @@ from voxjax.pictures.outputs import PREVIEW
 # An interrupt is waited for so long: jax lets go of a program only once it has run or is compiled.
 _PATIENCE_S = 30.0
 _N_WORDS = 2
+# A kernel asks all programs for the colours and bars of a terminal; a log must have plain lines.
+_FORCED = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def follow(job: Job, *, seconds: float = 1.0) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if name not in _FORCED},
                 start_new_session=True,
             )
         view.watch(process, seconds)
