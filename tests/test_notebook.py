@@ -116,6 +116,7 @@ def test_every_cell_ran_without_an_error_or_a_warning(executed):
 def test_training_was_watched_and_its_last_preview_stays(executed):
     outputs, made = executed
     state, picture = shown(outputs["train"])
+    assert "\x1b" not in (made / "demo.log").read_text()  # plain lines, as the bar shows some of them
     assert "<progress" in state and "a red sphere: demo" in state and "step 6 of 6 · CLIP " in state
     ((kind, content),) = held(picture)
     assert kind == "image/png" and content == (made / "demo" / "preview.png").read_bytes()

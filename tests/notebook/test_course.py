@@ -75,7 +75,11 @@ def test_the_bar_says_where_the_run_stands():
     (progress,) = [attributes for tag, attributes in seen.tags if tag == "progress"]
     assert float(progress["value"]) == 0.2 and progress["max"] == "1" and progress["aria-label"]
     assert "starting" in "".join(Texts(bar("x", None, 0.0, [])).texts)
-    assert "left" not in bar("x", Course(150, 150, 0.5), 2.0, [])
+    last = Course(150, 150, 0.5)
+    assert "left" not in bar("x", last, 2.0, []) and "making pictures" in bar("x", last, 2.0, [])
+    assert "making pictures" not in bar("x", last, 2.0, [], running=False)
+    stopped = bar("x", Course(30, 150), 2.0, [], running=False)
+    assert "step 30 of 150" in stopped and "left" not in stopped
 
 
 def test_nothing_in_the_bar_is_taken_for_html():

@@ -18,12 +18,13 @@ from voxjax.notebook.live import Job, find_running, follow
 from voxjax.notebook.words import CellError
 
 SCRIPT = """
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 options = dict(each[2:].split("=", 1) for each in sys.argv[1:])
 workdir = pathlib.Path(options["workdir"])
 with (workdir / "starts").open("a") as starts:
     starts.write("once\\n")
 print("voxjax: warning: it is only a test", flush=True)
+print("forced:", os.environ.get("FORCE_COLOR"), flush=True)
 try:
     for step in range(1, 4):
         (workdir / "preview.png").write_bytes(b"picture %d" % step)
@@ -82,8 +83,11 @@ def interrupt_once(condition):
     return thread
 
 
-def test_a_job_is_watched_to_its_end(make_job, shown, tmp_path):
-    follow(make_job(pause=0.3), seconds=0.05)
+def test_a_job_is_watched_to_its_end(make_job, shown, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as kernels do
+    job = make_job(pause=0.3)
+    follow(job, seconds=0.05)
+    assert "forced: None" in job.log.read_text()
     bars = [html for html in shown if "<progress" in html]
     assert any("step 1 of 3" in each for each in bars) and "step 3 of 3 · CLIP 0.300" in bars[-1]
     assert "it is only a test" in bars[-1] and "step 3 done" in bars[-1]

@@ -76,7 +76,9 @@ class Pace:
         return (self._last[0] - self._first[0]) / max(self._last[1] - self._first[1], 1e-9)
 
 
-def bar(title: str, course: Course | None, speed: float, words: Sequence[str]) -> str:
+def bar(
+    title: str, course: Course | None, speed: float, words: Sequence[str], *, running: bool = True
+) -> str:
     """The state of a run as HTML.
 
     Args:
@@ -84,14 +86,17 @@ def bar(title: str, course: Course | None, speed: float, words: Sequence[str]) -
       course: None before the run has begun.
       speed: steps a second, 0 where it is not known.
       words: lines below.
+      running: whether the process is still at work.
     """
-    parts = ["starting"]
+    parts = ["starting"] if running else ["not begun"]
     if course is not None:
         parts = [f"step {course.step} of {course.steps}"]
         if course.similarity is not None:
             parts.append(f"CLIP {course.similarity:.3f}")
-        if speed > 0 and course.step < course.steps:
+        if running and speed > 0 and course.step < course.steps:
             parts += [f"{speed:.3g} steps/s", f"{clock((course.steps - course.step) / speed)} left"]
+        elif running and course.step >= course.steps:
+            parts.append("making pictures and mesh")
     share = course.step / max(course.steps, 1) if course else 0.0
     below = "".join(f"<div>{escape(line)}</div>" for line in words)
     return (

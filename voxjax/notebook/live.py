@@ -27,6 +27,8 @@ from voxjax.pictures.outputs import PREVIEW
 # An interrupt is waited for so long: jax lets go of a program only once it has run or is compiled.
 _PATIENCE_S = 30.0
 _N_WORDS = 2
+# A kernel asks all programs for the colours and bars of a terminal; a log must have plain lines.
+_FORCED = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,11 @@ def follow(job: Job, *, seconds: float = 1.0) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if name not in _FORCED},
                 start_new_session=True,
             )
         view.watch(process, seconds)
     except KeyboardInterrupt:
-        view.show()
         raise CellError("stopped; run this cell again to go on from the last checkpoint") from None
     if process.returncode:
         raise CellError(_last_words(job.log, process.returncode))
@@ -176,14 +178,15 @@ class _View:
         except KeyboardInterrupt:
             stop(process)
             raise
-        self.show()
+        finally:
+            self.show(running=False)
 
-    def show(self) -> None:
+    def show(self, *, running: bool = True) -> None:
         """Renews what has changed."""
         active = _latest(self._job.workdirs)
         course = read_course(active)
         speed = self._pace.seen(course.step, time.monotonic()) if course else 0.0
-        self._bar.show(bar(self._job.title, course, speed, _words(self._job.log)))
+        self._bar.show(bar(self._job.title, course, speed, _words(self._job.log), running=running))
         picture = active / PREVIEW
         stamp = (picture, picture.stat().st_mtime_ns) if picture.is_file() else None
         if stamp is not None and stamp != self._shown:
