@@ -14,9 +14,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from voxjax.config.loading import load, take_overrides
 from voxjax.factory import make_plan
+from voxjax.guidance import Guidance
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.guidance.memory import bytes_per_image
 from voxjax.guidance.outline import outline
@@ -28,20 +30,21 @@ from voxjax.training.step import make_step
 from voxjax.training.views import choose_room, first_occupancy
 
 
-def main() -> None:
-    """Prints one line for a config."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", required=True)
-    parser.add_argument("--dtype", default="bfloat16", help="type that the CLIPs compute in")
-    flags, rest = parser.parse_known_args()
-    # The final grid from the start: that is where a step is largest.
-    fixed = [("prompt", "anything"), ("progressive.boundaries", "()"), ("cache_dir", "")]
-    config = load(flags.config, [*fixed, *take_overrides(rest)])
-    plan, specs = make_plan(config), guide_specs(config)
-    stage, c = plan.stage_at(0), config.clip
+def compile_step(config: ConfigDict, dtype: str) -> tuple[Any, list[Guidance]]:
+    """Compiles the largest step of a config without making any of its arrays.
+
+    Args:
+      config: with its final grid from the start.
+      dtype: type that the CLIPs compute in.
+
+    Returns:
+      XLA's memory analysis, and the CLIPs as outlines.
+    """
+    plan, specs, c = make_plan(config), guide_specs(config), config.clip
+    stage = plan.stage_at(0)
     state = jax.eval_shape(lambda: assembly.first_state(config, plan, jax.random.key(0)))
     room = choose_room(config, plan, stage, {"occupancy": first_occupancy(config, plan, stage)})
-    outlines = [outline(spec.model, flags.dtype, path=spec.path or None, remat=c.remat) for spec in specs]
+    outlines = [outline(spec.model, dtype, path=spec.path or None, remat=c.remat) for spec in specs]
     models = [each for each in outlines if each is not None]
     guides = tuple(
         Guide(spec.term, model.encode, model.image_size, micro_batch=c.micro_batch or None)
@@ -53,18 +56,31 @@ def main() -> None:
     active = tuple(range(len(specs)))
     step = make_step(assembly.make_parts(config, plan, stage, room, loaded, active))
     inputs = loaded.inputs(jax.eval_shape(lambda: jax.random.key(0)), active)
-    compiled = jax.jit(step, donate_argnums=0).lower(state, inputs).compile()
-    memory: Any = compiled.memory_analysis()
+    lowered = jax.jit(step, donate_argnums=0).lower(state, inputs)
+    # Where the arrays lie is settled before the code is, which nobody will run.
+    compiled = lowered.compile(compiler_options={"xla_backend_optimization_level": 0})
+    return compiled.memory_analysis(), models
+
+
+def main() -> None:
+    """Prints three lines for a config."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--dtype", default="bfloat16", help="type that the CLIPs compute in")
+    flags, rest = parser.parse_known_args()
+    # The final grid from the start: that is where a step is largest.
+    fixed = [("prompt", "anything"), ("progressive.boundaries", "()"), ("cache_dir", "")]
+    config = load(flags.config, [*fixed, *take_overrides(rest)])
+    memory, models = compile_step(config, flags.dtype)
     temporary, arguments = memory.temp_size_in_bytes / 2**30, memory.argument_size_in_bytes / 2**30
     kept = ", ".join(f"{model.name} {bytes_per_image(model) / 2**20:.0f} MiB an image" for model in models)
+    needs = needs_of(config, dtype=flags.dtype, on_cpu=jax.default_backend() == "cpu")
+    reckoned = needs.temporary / 2**30
     print(f"{flags.config} {' '.join(rest)}".strip(), f"({jax.devices()[0].device_kind}, {flags.dtype})")
     print(
         f"  temporary {temporary:.2f} GiB, arguments {arguments:.2f} GiB; kept for the backward pass: {kept}"
     )
-    needs = needs_of(config, dtype=flags.dtype, on_cpu=jax.default_backend() == "cpu")
-    reckoned = needs.temporary / 2**30
-    share = f"{reckoned / temporary:.2f} of that"
-    print(f"  reckoned by training/needs.py: temporary {reckoned:.2f} GiB, {share}")
+    print(f"  reckoned by voxjax train: temporary {reckoned:.2f} GiB, {reckoned / temporary:.2f} of that")
 
 
 if __name__ == "__main__":

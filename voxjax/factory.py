@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -36,18 +37,28 @@ def make_box(config: ConfigDict) -> tuple[Corner, Corner]:
     if config.field.box == "cube":
         half = config.field.half_width
         return (-half, -half, -half), (half, half, half)
-    width = config.cameras.width_px
-    lower, upper = cameras.frustum_box(
-        elevation_deg=config.cameras.elevation_deg,
-        radius=config.cameras.radius,
-        width_px=width,
-        height_px=width,
-        focal=cameras.focal_px(width, multiplier=config.cameras.focal_multiplier),
-    )
-    if not (lower < upper).all():
+    c = config.cameras
+    box = _frustum(tuple(c.elevation_deg), c.radius, c.width_px, c.focal_multiplier)
+    if box is None:
         raise UserError(
             "--config.field.box=frustum: the cameras share no region; use --config.field.box=cube"
         )
+    return box
+
+
+@functools.cache  # a quarter of a second, and a run asks for it several times
+def _frustum(
+    elevation_deg: tuple[float, float], radius: float, width: int, multiplier: float
+) -> tuple[Corner, Corner] | None:
+    lower, upper = cameras.frustum_box(
+        elevation_deg=elevation_deg,
+        radius=radius,
+        width_px=width,
+        height_px=width,
+        focal=cameras.focal_px(width, multiplier=multiplier),
+    )
+    if not (lower < upper).all():
+        return None
     return tuple(map(float, lower)), tuple(map(float, upper))  # type: ignore[return-value]
 
 

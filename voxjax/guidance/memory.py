@@ -50,7 +50,13 @@ def choose_micro_batch(guidance: Guidance, n_images: int, *, wanted: int = 0, fr
     Returns:
       The largest divisor of `n_images` within the limit, at least 1.
     """
+    each = 0 if wanted or free is None else bytes_per_image(guidance)
+    return fitting_batch(n_images, wanted=wanted, free=free, each=each)
+
+
+def fitting_batch(n_images: int, *, wanted: int, free: int | None, each: int) -> int:
+    """As `choose_micro_batch`, of a model that keeps `each` bytes for an image."""
     limit = wanted
     if not wanted:
-        limit = n_images if free is None else int(SHARE * free / max(bytes_per_image(guidance), 1))
+        limit = n_images if free is None else int(SHARE * free / max(each, 1))
     return max(d for d in range(1, n_images + 1) if n_images % d == 0 and (d <= limit or d == 1))

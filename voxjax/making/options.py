@@ -86,7 +86,7 @@ DEMO = {
 """Quality -> the demo: the implicit grid is the one that a held-out judge likes best (README)."""
 
 SMALL = {
-    name: Option(f"small:{name}", (B32,), int(0.5 * GIB), work)
+    name: Option(f"small:{name}", (B32,), int(0.4 * GIB), work)
     for name, work in (("draft", 1000), ("good", 3300), ("best", 10000))
 }
 """Quality -> what a CPU can do with a real CLIP."""

@@ -19,7 +19,7 @@ from voxjax.factory import make_plan, make_stage_field
 from voxjax.fields import is_explicit
 from voxjax.guidance import Guidance
 from voxjax.guidance.ensemble import GuideSpec, active_at, changes, guide_specs
-from voxjax.guidance.memory import bytes_per_image, choose_micro_batch
+from voxjax.guidance.memory import bytes_per_image, fitting_batch
 from voxjax.guidance.outline import outline
 from voxjax.progressive import Plan, Stage
 from voxjax.training.sizes import StepSizes, step_sizes
@@ -119,12 +119,12 @@ class _Clips:
         if guidance is None:  # known once it was fetched
             return 0, 0, images
         plain = _kept(spec.model, spec.path, self.dtype, False)
+        kept = _kept(spec.model, spec.path, self.dtype, True) if c.remat else plain
         each = _CLIP_SHARE * plain
         if c.remat:
-            inputs = _kept(spec.model, spec.path, self.dtype, True)
-            each *= _REMAT_ON_CPU if self.on_cpu else min(1.0, inputs / plain + 1 / _LAYERS)
+            each *= _REMAT_ON_CPU if self.on_cpu else min(1.0, kept / plain + 1 / _LAYERS)
         free = None if self.free is None else self.free // len(guide_specs(self.config))
-        batch = choose_micro_batch(guidance, images, wanted=c.micro_batch, free=free)
+        batch = fitting_batch(images, wanted=c.micro_batch, free=free, each=kept)
         return tree_bytes(guidance.params), int(batch * each), batch
 
 
