@@ -14,14 +14,14 @@ def described(tree):
     return jax.tree.map(lambda leaf: (leaf.shape, np.dtype(leaf.dtype).name), tree)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_an_outline_has_the_shapes_of_the_model(tiny_clip, dtype):
-    for name in ("pocket", str(tiny_clip)):
-        real, _ = load_guidance(name, dtype=dtype)
-        found = outline(name, dtype)
-        assert described(found.params) == described(real.params)
-        assert (found.image_size, found.embedding_size) == (real.image_size, real.embedding_size)
-        assert bytes_per_image(found) == bytes_per_image(real)
+@pytest.mark.parametrize(("shipped", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_an_outline_has_the_shapes_of_the_model(tiny_clip, shipped, dtype):
+    name = "pocket" if shipped else str(tiny_clip)
+    real, _ = load_guidance(name, dtype=dtype)
+    found = outline(name, dtype)
+    assert described(found.params) == described(real.params)
+    assert (found.image_size, found.embedding_size) == (real.image_size, real.embedding_size)
+    assert bytes_per_image(found) == bytes_per_image(real)
 
 
 def test_a_path_wins_over_the_name(tiny_clip):

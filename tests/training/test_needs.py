@@ -53,44 +53,45 @@ def test_weights_are_those_that_guidance_keeps(tiny_clip):
 
 
 def test_the_largest_step_counts():
-    """The final grid where all is alike, and the time of a large CLIP where that is what fills the memory."""
-    grids = [("prompt", "x"), ("clip.model", "pocket")]
-    growing, whole = (
-        needs_of(load("vox_exp", grids), dtype="float32"),
-        needs_of(load("vox_exp", [*WHOLE, *grids[1:]]), dtype="float32"),
-    )
+    """The final grid where all is alike, and the time of a second CLIP where that is what fills the memory."""
+    base = [("prompt", "x"), ("clip.model", "pocket"), ("cameras.width_px", "64"), ("augment.n_diff", "64")]
+    growing = needs_of(load("vox_exp", base), dtype="float32")
+    whole = needs_of(load("vox_exp", [*base, *WHOLE]), dtype="float32")
     assert growing == whole
-    early = [*grids, ("clip2.model", "ViT-B/32"), ("clip2.start", "0"), ("clip2.end", "0.1")]
-    both = needs_of(load("vox_exp", [*early, ("augment.n_diff", "32")]), dtype="float32")
-    assert both.micro_batch == (256, 256) and both.state < growing.state
+    early = [("clip2.model", "pocket-eval"), ("clip2.start", "0"), ("clip2.end", "0.1")]
+    both = needs_of(load("vox_exp", [*base, *early]), dtype="float32")
+    assert both.micro_batch == (512, 512) and both.state < growing.state and both.clips > growing.clips
+
+
+MANY = [*WHOLE, ("augment.n_diff", "64")]  # images, so that the CLIP is what fills the memory
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("clip.micro_batch", 8),
+        ("clip.micro_batch", 64),
         ("clip.remat", True),
-        ("cameras.width_px", 112),
-        ("field.side", 70),
-        ("augment.n_diff", 2),
+        ("cameras.width_px", 24),
+        ("augment.n_diff", 32),
+        ("cameras.views_per_step", 2),
     ],
 )
 def test_what_saves_memory_is_seen_to_save_it(key, value):
-    """With a CLIP large enough to be the peak."""
-    base = [*WHOLE, ("clip.model", "ViT-B/16"), ("augment.n_diff", "4")]
-    before = needs_of(load("vox_exp", base), dtype="bfloat16")
-    after = needs_of(load("vox_exp", [*base, (key, str(value))]), dtype="bfloat16")
+    before = needs_of(load("demo", MANY), dtype="bfloat16")
+    changed = [pair for pair in MANY if pair[0] != key]
+    after = needs_of(load("demo", [*changed, (key, str(value)), ("augment.crop_px", "4")]), dtype="bfloat16")
     assert after.total < 0.95 * before.total
 
 
 def test_free_memory_chooses_the_micro_batch():
-    config = load("vox_exp:low", WHOLE)
-    whole = needs_of(config, dtype="bfloat16")
-    assert whole.micro_batch == (32,)
-    tight = needs_of(config, dtype="bfloat16", free=1 << 30)
-    assert tight.micro_batch[0] < 32 and tight.clips == pytest.approx(whole.clips * tight.micro_batch[0] / 32)
-    wanted = load("vox_exp:low", [*WHOLE, ("clip.micro_batch", "16")])
-    assert needs_of(wanted, dtype="bfloat16", free=1 << 30).micro_batch == (16,)
+    whole = needs_of(load("demo", MANY), dtype="bfloat16")
+    assert whole.micro_batch == (512,)
+    free = whole.clips // 2
+    tight = needs_of(load("demo", MANY), dtype="bfloat16", free=free)
+    assert tight.micro_batch[0] < 256 and tight.clips <= free / 2
+    assert tight.clips == pytest.approx(whole.clips * tight.micro_batch[0] / 512)
+    wanted = load("demo", [*MANY, ("clip.micro_batch", "256")])
+    assert needs_of(wanted, dtype="bfloat16", free=free).micro_batch == (256,)
 
 
 OPTIONS = {
@@ -99,9 +100,13 @@ OPTIONS = {
 }
 
 
-# The ensemble's second CLIP takes seconds to count.
+# The larger CLIPs take seconds to count.
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "vox_exp:ensemble")) for n in OPTIONS]
+    "name",
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ("vox_exp:paper", "vox_exp:ensemble")))
+        for n in OPTIONS
+    ],
 )
 def test_what_make_believes_of_its_configs_is_what_is_reckoned(name):
     option = OPTIONS[name]

@@ -18,6 +18,7 @@ from voxjax.config.naming import slug
 from voxjax.files import write_text
 from voxjax.making.options import QUALITIES, Choice
 
+MODULE = "voxjax.train"
 CHOICE, SEEDS, CONFIG = "make.json", "seeds", "config.json"
 PICTURES = ("preview.png", "eval.png", "turntable.mp4", "turntable_depth.mp4")
 RESULTS = (*PICTURES, "mesh.glb", "report.html")
@@ -41,7 +42,7 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
     Returns:
       Its exit status; a signal's number, negative, where one ended it.
     """
-    command = [sys.executable, "-m", "voxjax.train", f"--config={config}", f"--workdir={workdir}"]
+    command = [sys.executable, "-m", MODULE, f"--config={config}", f"--workdir={workdir}"]
     command += [f"--config.{key}={value}" for key, value in settings] + ["--force"] * force
     with _terminated_as_interrupted(), subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
