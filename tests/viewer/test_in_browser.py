@@ -1,6 +1,7 @@
 """The viewer in headless Chromium: it turns, shows depth, hands out files, and follows a run that grows."""
 
 import io
+import os
 import time
 from contextlib import contextmanager
 
@@ -9,25 +10,26 @@ import numpy as np
 import pytest
 from helpers.reading import read_video
 from helpers.small_runs import write_run
-from helpers.small_training import SMALL
+from helpers.small_training import ROOT, SMALL
 from PIL import Image
 
 from voxjax.cameras import orbit_pose
 from voxjax.checkpoint import Checkpoints
 from voxjax.run import CHECKPOINTS, load_run
-from voxjax.viewer import downloads
+from voxjax.viewer import downloads, jobs
 from voxjax.viewer.camera import of_client
 from voxjax.viewer.feed import Feed
 from voxjax.viewer.house import House, open_house
 from voxjax.viewer.server import serving
 
-PATIENCE_S = 50
+PATIENCE_S = 120
 CENTRE = np.array([0.45, 0.0, 0.1])
 
 
 @contextmanager
 def visiting(page, house):
     """The page of a house; yields its session."""
+    page.set_default_timeout(1000 * PATIENCE_S)
     with serving(house, host="127.0.0.1", port=0) as address:
         page.goto(address)
         # viser complains about software WebGL in a corner of the canvas.
@@ -188,8 +190,10 @@ def tiny_preset(tmp_path, tiny_clip, compile_cache):
     return str(file)
 
 
-def test_the_start_page_lists_runs_and_starts_one(page, tmp_path, tiny_preset):
+def test_the_start_page_lists_runs_and_starts_one(page, tmp_path, tiny_preset, monkeypatch):
     runs = tmp_path / "runs"
+    (tmp_path / "stand_in_refusal.py").write_text("import sys; sys.exit('voxjax: no token for <b>zebra</b>')")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{tmp_path}")
     write_run(runs / "demo/ball", "a red ball <script>alert(1)</script>", (0.9, 0.05, 0.05))
     Image.new("RGB", (40, 40), (20, 40, 220)).save(runs / "demo/ball/eval.png")
     house = House([], runs, full_px=256)
@@ -202,9 +206,11 @@ def test_the_start_page_lists_runs_and_starts_one(page, tmp_path, tiny_preset):
         page.get_by_text("a red ball <script>alert(1)</script>").first.wait_for()
         page.get_by_role("button", name="All runs").click()
 
-        page.locator("form input").first.fill("a zebra")
-        page.get_by_role("button", name="Start training").click()
-        page.get_by_text("this CLIP has no token for 'zebra'").wait_for()
+        with monkeypatch.context() as patched:
+            patched.setattr(jobs, "TRAIN", "stand_in_refusal")
+            page.locator("form input").first.fill("a zebra")
+            page.get_by_role("button", name="Start training").click()
+            page.get_by_text("no token for <b>zebra</b>").wait_for()
         page.get_by_role("button", name="All runs").click()
 
         page.locator("form input").first.fill("a red sphere")

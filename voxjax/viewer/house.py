@@ -65,7 +65,7 @@ class House:
             feed.forget()
 
     def find_runs(self) -> list[Feed]:
-        """Every run below the folder of runs and every training started here, the newest first."""
+        """Every run below the folder of runs, the newest first."""
         found = {}
         for workdir in _run_folders(self.runs, _DEPTH):
             found[workdir.absolute()] = _latest_change(workdir)

@@ -81,7 +81,10 @@ class RunPanel:
     def _header(self, i: int, feed: Feed, now: Progress) -> str:
         config = feed.config
         what = [] if config is None else [config.field.name]
-        what.append(f"step {now.step} of {now.steps}" if now.steps else "starting")
+        if now.steps:
+            what.append(f"step {now.step} of {now.steps}")
+        else:
+            what.append("starting" if self._session.trains_here else "not started")
         if now.similarity is not None:
             what.append(f"similarity {now.similarity:.3f}")
         shown = self._session.shown[i]

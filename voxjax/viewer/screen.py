@@ -33,33 +33,35 @@ class Screen:
         self._quick_px = MOVING_PX[3]
         self._cost: float | None = None  # seconds of a quick picture over its longer side squared
         self._asked: View | None = None
+        self._written: tuple[str, int] | None = None
         self._complained = False
         self._painter: Painter[View] = Painter(self._draw_quick, self._draw_full, self._complain)
 
     def show(self, view: View) -> None:
         """Draws a view, unless it is the one that is shown already."""
         if self._asked is None or not same(view, self._asked):
-            self._asked = view
+            self._asked, self._written = view, None
             self._painter.ask(view)
 
     def write(self, text: str) -> None:
         """Shows words instead of a picture."""
-        self._asked = None
         handle = self._client.camera
         height = 600
         width = max(200, round(height * handle.image_width / max(handle.image_height, 1)))
+        if self._written == (text, width):
+            return
         sheet = Image.new("RGB", (width, height), _PAPER)
         pen, font = ImageDraw.Draw(sheet), font_of(20)
         lines = wrap(text, 0.8 * width, font)
         for k, line in enumerate(lines):
             place = (width / 2, height / 2 + (k - (len(lines) - 1) / 2) * 28)
             pen.text(place, line, _INK, font, "mm")
-        self.paste(np.asarray(sheet))
+        self._asked, self._written = None, (text, width)
+        self._client.scene.set_background_image(np.asarray(sheet), format="png")
 
-    def paste(self, image: np.ndarray) -> None:
-        """Shows a picture [height, width, 3] uint8 as it is."""
-        self._asked = None
-        self._client.scene.set_background_image(image, format="png")
+    def clear(self) -> None:
+        """Leaves the place to somebody else's picture."""
+        self._asked = self._written = None
 
     def close(self) -> None:
         """Stops drawing."""
@@ -77,8 +79,9 @@ class Screen:
     def _draw_full(self, view: View, wanted: Callable[[], bool]) -> None:
         sizes = sizes_at_rest(view.full_px, self._quick_px)
         if any(exhibit.has_network for exhibit in view.exhibits):
-            # The field itself takes its time: first the stand-in, sharp.
+            # The field itself takes its time: first the stand-in, sharp, and no blurred step back from that.
             self._send(draw(view, view.full_px, quick=True, wanted=wanted), wanted)
+            sizes = sizes[-1:]
         for size in sizes:
             self._send(draw(view, size, wanted=wanted), wanted)
 

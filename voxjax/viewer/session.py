@@ -223,7 +223,8 @@ class Session:
         if view is not None:
             self.screen.show(view)
         elif self.feeds:
-            self.screen.write("No picture yet: it comes with the first checkpoint.")
+            complaint = "".join(self.note(i) for i in range(len(self.feeds)))
+            self.screen.write(complaint or "No picture yet: it comes with the first checkpoint.")
 
     def _moved(self) -> None:
         if isinstance(self._page, StartPage):
@@ -239,4 +240,5 @@ class Session:
         self._page = None
         self.take.keys.clear()
         self._overlay.clear()
+        self.screen.clear()
         self.client.gui.reset()
