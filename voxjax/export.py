@@ -9,7 +9,7 @@ from pathlib import Path
 from voxjax.command import Parser, run_command, whole_number
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable_file
-from voxjax.mesh.export import ExportOptions, export_run
+from voxjax.mesh.export import TEXTURED_FACES, ExportOptions, export_run
 from voxjax.mesh.formats import ENDINGS, ending_of
 from voxjax.run import load_run
 
@@ -62,7 +62,8 @@ def _read_flags(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keep-largest", action="store_true", help=largest)
     smooth = "steps of Taubin's filter (default: 0)"
     parser.add_argument("--smooth", type=whole_number(0, 1000), default=0, help=smooth)
-    parser.add_argument("--faces", type=whole_number(4, 10**9), help="triangles at most (default: all)")
+    faces = f"triangles at most (default: all, {TEXTURED_FACES} with a texture)"
+    parser.add_argument("--faces", type=whole_number(4, 10**9), help=faces)
     texture = "side of a texture in pixels (default: colours on the vertices); .glb and .obj hold it"
     parser.add_argument("--texture", type=whole_number(16, 8192), metavar="PIXELS", help=texture)
     cells = "cells sampled along the longest edge of the box (default: by the field)"

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from voxjax.fields.grid import query_voxels
-from voxjax.mesh.lattice import Lattice, ask
+from voxjax.mesh.lattice import Lattice
 from voxjax.mesh.views import ELEVATIONS_DEG
+from voxjax.structs import Array, Samples, VoxelGrid
 
 N_ORBIT, N_AROUND, AROUND_WEIGHT = 12, 12, 0.01
 _POWER = 1.5
 _GRAZING = 0.05
 # Samples of a ray, in voxels outside the surface: dense where most end, sparse where only fog goes on.
 _OFFSETS = np.array([4, 3, 2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3, -4, -6, -8, -11, -14, -18, -24])
-_BATCH = 2**15
+_CHUNK = 2**14
 
 # (points [n, 3], outward unit normals [n, 3]) -> colours [n, 3] in [0, 1].
 ColoursOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -54,7 +57,7 @@ def colours_of(lattice: Lattice) -> ColoursOf:
     """
     directions, weights = orbit_directions()
 
-    def mean(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    def tell(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         total, weight_sum = np.zeros((len(points), 3)), np.zeros(len(points))
         for direction, weight in zip(directions, weights, strict=True):
             facing = normals @ direction
@@ -62,14 +65,9 @@ def colours_of(lattice: Lattice) -> ColoursOf:
             share = weight * facing[seen] ** _POWER
             total[seen] += share[:, None] * composite(lattice, points[seen], direction)
             weight_sum[seen] += share
-        return total / np.maximum(weight_sum, 1e-12)[:, None]
+        return np.clip(total / np.maximum(weight_sum, 1e-12)[:, None], 0.0, 1.0)
 
-    def all_of(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        starts = range(0, len(points), _BATCH)
-        parts = [mean(points[i : i + _BATCH], normals[i : i + _BATCH]) for i in starts]
-        return np.clip(np.concatenate(parts), 0.0, 1.0) if parts else np.zeros((0, 3))
-
-    return all_of
+    return tell
 
 
 def composite(lattice: Lattice, points: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -83,13 +81,31 @@ def composite(lattice: Lattice, points: np.ndarray, direction: np.ndarray) -> np
     Returns:
       [n, 3], the composited colour over the composited opacity, in [0, 1].
     """
-    n_samples = len(_OFFSETS)
-    lengths = -np.gradient(_OFFSETS)[:, None] * lattice.interval
-    positions = points[None] + (_OFFSETS * lattice.voxel)[:, None, None] * direction
-    density, colour = ask(query_voxels, lattice.scene, positions.reshape(-1, 3), variance=0.0)
-    extinction = np.minimum(density.reshape(n_samples, -1) * lengths, 50.0)
-    before = np.cumsum(extinction, axis=0) - extinction
-    weight = np.exp(-before) * -np.expm1(-extinction)
-    weight[-1] += 1e-9
-    mixed = np.einsum("sn,snc->nc", weight, colour.reshape(n_samples, -1, 3))
-    return mixed / weight.sum(axis=0)[:, None]
+    n = len(points)
+    # Few shapes, few programs.
+    size = _CHUNK if n > _CHUNK // 8 else _CHUNK // 8
+    offsets = jnp.asarray(_OFFSETS * lattice.voxel, jnp.float32)
+    lengths = jnp.asarray(-np.gradient(_OFFSETS) * lattice.interval, jnp.float32)
+    colours = np.zeros((n, 3))
+    for start in range(0, n, size):
+        part = np.resize(points[start : start + size].astype(np.float32), (size, 3))
+        found = _composite(lattice.scene, part, direction.astype(np.float32), offsets, lengths)
+        colours[start : start + size] = np.asarray(found)[: n - start]
+    return colours
+
+
+@jax.jit
+def _composite(scene: VoxelGrid, points: Array, direction: Array, offsets: Array, lengths: Array) -> Array:
+    def pass_by(i: Array, sums: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        through, colour_sum, weight_sum = sums
+        positions = points + offsets[i] * direction
+        density, colour = query_voxels(scene, Samples(positions, lengths[i]))
+        alpha = -jnp.expm1(-density * lengths[i])
+        # The last sample shows where nothing else does.
+        weight = through * alpha + jnp.where(i == len(_OFFSETS) - 1, 1e-9, 0.0)
+        return through * (1.0 - alpha), colour_sum + weight[:, None] * colour, weight_sum + weight
+
+    nothing = jnp.zeros(points.shape[0])
+    start = (nothing + 1.0, jnp.zeros_like(points), nothing)
+    _, colour_sum, weight_sum = jax.lax.fori_loop(0, len(_OFFSETS), pass_by, start)
+    return colour_sum / weight_sum[:, None]

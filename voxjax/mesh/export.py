@@ -19,6 +19,9 @@ from voxjax.mesh.texture import textured
 from voxjax.mesh.views import N_VIEWS, Views, render_views
 from voxjax.run import Run
 
+TEXTURED_FACES = 20_000
+"""Triangles of a textured mesh where nothing else is asked for: the texture holds what is finer."""
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -29,7 +32,7 @@ class ExportOptions:
         silhouettes are the field's.
       keep_largest: keep the largest part alone; else only crumbs go, parts under a hundredth of it.
       smooth: steps of Taubin's filter.
-      faces: triangles, about and at most; None for all of them.
+      faces: triangles, about and at most; None for all of them, or `TEXTURED_FACES` with a texture.
       texture_px: side of a texture; None for colours on the vertices.
       cells: of the lattice along the longest edge of the box; None for what fits the field.
     """
@@ -87,7 +90,7 @@ class Exported:
         ]
         if self.silhouette_iou < likeness.IOU:
             lines.append(
-                f"            below {likeness.IOU}: no surface has the outlines of fog, nor those of what was "
+                f"            below {likeness.IOU}: no surface has the outlines of fog, or of what was "
                 "removed; --check=check.png shows where they differ"
             )
         return lines
@@ -118,8 +121,9 @@ def export_run(
     smallest = 1.0 if options.keep_largest else surface.CRUMB
     solid, removed, n_removed = surface.drop_parts(solid, smallest=smallest)
     solid = surface.smooth(solid, options.smooth)
-    if options.faces is not None:
-        solid = surface.decimate(solid, options.faces)
+    n_faces = options.faces or (TEXTURED_FACES if options.texture_px else None)
+    if n_faces is not None:
+        solid = surface.decimate(solid, n_faces)
     shape = solid.as_trimesh()
     tell = colours_of(lattice)
     normals = np.array(shape.vertex_normals)

@@ -17,7 +17,7 @@ from voxjax.fields.grid import resize
 from voxjax.mesh.lattice import Lattice
 
 N_DIRECTIONS = 32
-# Vertices along an edge beyond which every second one will do.
+# Vertices along an edge beyond which half as many will do.
 _FINE = 130
 # Opacity of a voxel that adds nothing worth counting; of one that may lie inside; and the bounds of the
 # logarithm, so that a sharp edge, where it leaps, is not moved.
@@ -44,9 +44,10 @@ def thinnest(lattice: Lattice, *, n_directions: int = N_DIRECTIONS) -> np.ndarra
       [x, y, z] float32, log(E / ln 2) of that line, within -1 and 1: above 0 where every line is more than
       half opaque; -1 where there is nothing.
     """
-    stride = 2 if max(lattice.raw.shape) > _FINE and all(n % 2 for n in lattice.raw.shape) else 1
-    raw = lattice.raw[::stride, ::stride, ::stride]
-    spacing = stride * lattice.spacing
+    raw = lattice.raw
+    if max(raw.shape) > _FINE:
+        raw = np.asarray(resize(jnp.asarray(raw), tuple((n + 1) // 2 for n in raw.shape)))
+    spacing = lattice.spacing * (np.array(lattice.raw.shape) - 1) / (np.array(raw.shape) - 1)
     # Densest first, so that those that may lie inside are the first ones.
     seen = np.flatnonzero(raw > lattice.level(_NOTHING))
     seen = seen[np.argsort(-raw.reshape(-1)[seen])]
@@ -64,7 +65,9 @@ def thinnest(lattice: Lattice, *, n_directions: int = N_DIRECTIONS) -> np.ndarra
         logs = np.log(np.maximum(least, 1e-12) / np.log(2.0))
         found[seen[:n_inside]] = np.clip(logs, -_CLIP, _CLIP)
     thin = found.reshape(raw.shape)
-    return thin if stride == 1 else np.asarray(resize(jnp.asarray(thin), lattice.raw.shape))
+    return (
+        thin if thin.shape == lattice.raw.shape else np.asarray(resize(jnp.asarray(thin), lattice.raw.shape))
+    )
 
 
 def _line_sums(

@@ -3,7 +3,7 @@
 | ending | what | axes | colours |
 | --- | --- | --- | --- |
 | `.glb` | binary glTF 2.0, unlit | y up | `COLOR_0` linear, texture sRGB |
-| `.obj` | Wavefront; with a texture also `.mtl` and `.png` | y up | sRGB |
+| `.obj` | Wavefront; a texture lies beside it (`.mtl`, `-texture.png`) | y up | sRGB |
 | `.ply` | mesh, binary | z up | sRGB |
 | `.splat.ply` | Gaussian splats, see `splats` | y down | sRGB |
 | `.vox` | MagicaVoxel blocks, see `vox` | z up | sRGB |
@@ -106,7 +106,7 @@ def _write_obj(path: Path, content: Content) -> None:
         _put(path, export_obj(shape, header=None).encode())
         return
     shape.visual.material = shape.visual.material.to_simple()
-    shape.visual.material.name = path.stem
+    shape.visual.material.name = f"{path.stem}-texture"
     text, beside = export_obj(shape, header=None, return_texture=True, mtl_name=f"{path.stem}.mtl")
     for name, data in beside.items():
         _put(path.with_name(name), data if isinstance(data, bytes) else data.encode())

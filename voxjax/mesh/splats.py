@@ -18,9 +18,8 @@ C0 = 0.28209479177387814
 # Standard deviations along and across the surface, in voxels: wide enough that neighbours close up.
 ALONG, ACROSS = 0.6, 0.1
 OPACITY = 0.98
-_NAMES = tuple(
-    "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3".split()
-)
+_NAMES = [*"xyz", "nx", "ny", "nz", *(f"f_dc_{k}" for k in range(3)), "opacity"]
+_NAMES += [*(f"scale_{k}" for k in range(3)), *(f"rot_{k}" for k in range(4))]
 
 
 def splat_bytes(positions: np.ndarray, normals: np.ndarray, colours: np.ndarray, *, pitch: float) -> bytes:
