@@ -62,7 +62,7 @@ def test_it_is_the_ball(exported):
 def test_volume_and_bounds_at_a_given_threshold(run, tmp_path):
     done = export_run(run, [tmp_path / "b.ply"], options=ExportOptions(threshold=0.5))
     assert done.threshold == 0.5
-    # A chord of length c lies at most c^2 / 8r inside a sphere, and no chord is longer than a cell's diagonal.
+    # A chord of length c lies at most c^2 / 8r inside a sphere, and none exceeds a cell's diagonal.
     edge = 2 * HALF_WIDTH / (run.scene.values.shape[0] - 1)
     volume = 4 / 3 * np.pi * RADIUS**3
     assert volume * (1 - 3 * (3 * edge**2) / 8 / RADIUS**2) < done.volume < volume * 1.005

@@ -2,9 +2,8 @@
 
 import jax
 import pytest
-from benchmarks.memory_step import compile_step
-from helpers.small_training import overrides
 
+from benchmarks.memory_step import compile_step
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
 from voxjax.guidance import load_guidance
