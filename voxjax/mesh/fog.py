@@ -64,10 +64,8 @@ def thinnest(lattice: Lattice, *, n_directions: int = N_DIRECTIONS) -> np.ndarra
             least = np.minimum(least, sums)
         logs = np.log(np.maximum(least, 1e-12) / np.log(2.0))
         found[seen[:n_inside]] = np.clip(logs, -_CLIP, _CLIP)
-    thin = found.reshape(raw.shape)
-    return (
-        thin if thin.shape == lattice.raw.shape else np.asarray(resize(jnp.asarray(thin), lattice.raw.shape))
-    )
+    thin = jnp.asarray(found.reshape(raw.shape))
+    return np.asarray(thin if raw.shape == lattice.raw.shape else resize(thin, lattice.raw.shape))
 
 
 def _line_sums(

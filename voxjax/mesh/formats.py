@@ -67,7 +67,9 @@ def glb_bytes(mesh: ColouredMesh) -> bytes:
     """
     shape = _shape(mesh, Y_UP)
     if mesh.texture is None:
-        shape.vertex_attributes["_COLOR_0"] = to_linear(mesh.colours).astype(np.float32)
+        # As floats: eight bits are too few for linear colours in the dark.
+        opaque = np.pad(to_linear(mesh.colours), ((0, 0), (0, 1)), constant_values=1.0)
+        shape.vertex_attributes["_COLOR_0"] = opaque.astype(np.float32)
 
     def finish(tree: dict[str, Any]) -> None:
         for primitive in (each for part in tree["meshes"] for each in part["primitives"]):

@@ -2,8 +2,8 @@
 
 Notation. A lattice is a `VoxelGrid` with all vertices on and no shift: `values[..., 0]` is raw density,
 log(exp(density) - 1), and `values[..., 1:]` raw colour, so that what lies between its vertices follows the
-rule of the voxel fields. alpha is the opacity of one voxel length: of the edge of the field's own voxel, or,
-for a field without a grid, of one step of its pictures. Lengths in scene units.
+rule of the voxel fields. alpha is the opacity of one voxel length: of the field's own voxel, or, for a field
+without a grid, of one step of its pictures. Lengths in scene units.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Lattice:
     Attributes:
       scene: see the notation of this file.
       spacing: [3], scene units between neighbours.
-      voxel: edge of the field's own voxel, scene units.
+      voxel: the voxel length, scene units.
       interval: what a voxel length stands for, in the unit of 1 / density.
       finer: cells for one of the field's own grid; 1 where they are its own or there is none.
     """
@@ -82,12 +82,20 @@ def raw_of(density: np.ndarray | float) -> np.ndarray:
     return np.maximum(safe + np.log(-np.expm1(-safe)), FLOOR)
 
 
-def voxel_edge(run: Run) -> float:
-    """Edge of the run's voxel, scene units; the step between a picture's samples where there is no grid."""
+def voxel_length(run: Run) -> tuple[float, float]:
+    """The length that alpha is the opacity of, as the occupancy test of training takes it.
+
+    Args:
+      run: an opened run.
+
+    Returns:
+      (scene units, unit of 1 / density): of the grid's voxel, or of a step of pictures where there is no
+      grid.
+    """
+    stage = run.stage
     if not isinstance(run.scene, VoxelGrid):
-        return run.stage.step_size
-    extent = np.asarray(run.scene.upper, np.float64) - np.asarray(run.scene.lower)
-    return float(np.mean(extent / (np.array(run.scene.occupancy.shape) - 1)))
+        return stage.step_size, stage.interval
+    return stage.ratio * stage.step_size / stage.interval, stage.ratio
 
 
 def lattice_shape(run: Run, cells: int | None = None) -> tuple[int, ...]:
@@ -135,7 +143,7 @@ def sample_lattice(run: Run, *, cells: int | None = None) -> Lattice:
     share = np.clip(colour, _EDGE, 1.0 - _EDGE)
     values = np.concatenate([raw_of(density)[:, None], np.log(share / (1.0 - share))], axis=-1)
     values[~np.isfinite(values).all(axis=-1)] = (FLOOR, 0.0, 0.0, 0.0)
-    voxel = voxel_edge(run)
+    voxel, interval = voxel_length(run)
     return Lattice(
         scene=VoxelGrid(
             values=jnp.asarray(values.reshape(*shape, 4), jnp.float32),
@@ -146,7 +154,7 @@ def sample_lattice(run: Run, *, cells: int | None = None) -> Lattice:
         ),
         spacing=spacing,
         voxel=voxel,
-        interval=voxel * run.stage.interval / run.stage.step_size,
+        interval=interval,
         finer=_halving(run) if cells is None and isinstance(run.scene, VoxelGrid) else 1,
     )
 
