@@ -1,9 +1,9 @@
 """A field of any kind, sampled on an even lattice that surfaces are cut from.
 
-Notation. A lattice is a `VoxelGrid` with all vertices on and no shift: `values[..., 0]` is raw density, log(exp(
-density) - 1), and `values[..., 1:]` raw colour, so that what lies between its vertices follows the rule of the
-voxel fields. alpha is the opacity of one voxel length: of the edge of the field's own voxel, or, for a field
-without a grid, of one step of its pictures. Lengths in scene units.
+Notation. A lattice is a `VoxelGrid` with all vertices on and no shift: `values[..., 0]` is raw density,
+log(exp(density) - 1), and `values[..., 1:]` raw colour, so that what lies between its vertices follows the
+rule of the voxel fields. alpha is the opacity of one voxel length: of the edge of the field's own voxel, or,
+for a field without a grid, of one step of its pictures. Lengths in scene units.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from voxjax.structs import Array, Samples, VoxelGrid
 
 FLOOR = -80.0
 """Raw density of nothing: exp of less is no normal float32."""
-_CHUNK = 2**15
+_CHUNK = 2**14
 _EDGE = 1e-6  # of colour, kept away from 0 and 1 for its logit
 
 
@@ -34,12 +34,14 @@ class Lattice:
       spacing: [3], scene units between neighbours.
       voxel: edge of the field's own voxel, scene units.
       interval: what a voxel length stands for, in the unit of 1 / density.
+      finer: cells for one of the field's own grid; 1 where they are its own or there is none.
     """
 
     scene: VoxelGrid
     spacing: np.ndarray
     voxel: float
     interval: float
+    finer: int = 1
 
     @property
     def raw(self) -> np.ndarray:
@@ -55,6 +57,13 @@ class Lattice:
     def upper(self) -> np.ndarray:
         """[3], place of the last vertex."""
         return np.asarray(self.scene.upper, np.float64)
+
+    def own(self) -> Lattice:
+        """The part of the vertices that are the field's own, or all."""
+        step = slice(None, None, self.finer)
+        values, on = self.scene.values[step, step, step], self.scene.occupancy[step, step, step]
+        scene = dataclasses.replace(self.scene, values=values, occupancy=on)
+        return dataclasses.replace(self, scene=scene, spacing=self.spacing * self.finer, finer=1)
 
     def level(self, alpha: float) -> float:
         """The raw density at which a voxel length has the opacity `alpha`, in (0, 1)."""
@@ -74,7 +83,7 @@ def raw_of(density: np.ndarray | float) -> np.ndarray:
 
 
 def voxel_edge(run: Run) -> float:
-    """Edge of the run's voxel, scene units; the distance between samples of pictures where there is no grid."""
+    """Edge of the run's voxel, scene units; the step between a picture's samples where there is no grid."""
     if not isinstance(run.scene, VoxelGrid):
         return run.stage.step_size
     extent = np.asarray(run.scene.upper, np.float64) - np.asarray(run.scene.lower)
@@ -94,11 +103,15 @@ def lattice_shape(run: Run, cells: int | None = None) -> tuple[int, ...]:
     """
     extent = np.asarray(run.scene.upper, np.float64) - np.asarray(run.scene.lower)
     if cells is None and isinstance(run.scene, VoxelGrid):
-        own = np.array(run.scene.occupancy.shape) - 1
-        return tuple(int(n) + 1 for n in own * (2 if own.max() <= 64 else 1))
+        return tuple((n - 1) * _halving(run) + 1 for n in run.scene.occupancy.shape)
     if cells is None:
         cells = min(128, round(float(extent.max()) / run.stage.step_size))
     return tuple(max(2, round(cells * each / extent.max())) + 1 for each in extent.tolist())
+
+
+def _halving(run: Run) -> int:
+    """2 for a grid whose cells are halved, 1 for one that is fine enough."""
+    return 2 if max(run.scene.occupancy.shape) - 1 <= 64 else 1
 
 
 def sample_lattice(run: Run, *, cells: int | None = None) -> Lattice:
@@ -134,6 +147,7 @@ def sample_lattice(run: Run, *, cells: int | None = None) -> Lattice:
         spacing=spacing,
         voxel=voxel,
         interval=voxel * run.stage.interval / run.stage.step_size,
+        finer=_halving(run) if cells is None and isinstance(run.scene, VoxelGrid) else 1,
     )
 
 
@@ -154,7 +168,8 @@ def ask(query: Any, scene: Any, points: np.ndarray, *, variance: float) -> tuple
     density, colour = np.zeros(n, np.float32), np.zeros((n, 3), np.float32)
     for start in range(0, n, _CHUNK):
         part = points[start : start + _CHUNK].astype(np.float32)
-        padded = np.resize(part, (_CHUNK, 3)) if n > _CHUNK else part
+        # All chunks have one shape and share one program.
+        padded = np.resize(part, (_CHUNK, 3))
         found = jax.device_get(_ask(query, scene, padded, np.float32(variance)))
         density[start : start + _CHUNK], colour[start : start + _CHUNK] = (f[: len(part)] for f in found)
     outside = (points < np.asarray(scene.lower) - 1e-5) | (points > np.asarray(scene.upper) + 1e-5)

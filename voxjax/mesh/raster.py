@@ -68,46 +68,57 @@ def rasterise(points: np.ndarray, faces: np.ndarray, *, width_px: int, height_px
       height_px: of the picture.
 
     Returns:
-      Fragments [height_px, width_px]; a pixel belongs to a triangle when its centre lies inside or on the rim.
+      Fragments [height_px, width_px].
     """
-    corners = points[faces]
-    first = np.maximum(np.ceil(corners[..., :2].min(axis=1) - 0.5), 0).astype(np.int64)
-    last = np.floor(corners[..., :2].max(axis=1) - 0.5).astype(np.int64)
+    owner, row, column, flat = covered(points, faces, width_px=width_px, height_px=height_px)
+    on_face = flat * points[faces[owner], 2]
+    nearness = on_face.sum(axis=-1)
+    # In the order of nearness, so that of several writers to a pixel the nearest is the last.
+    order = np.argsort(nearness, kind="stable")
+    face = np.full((height_px, width_px), -1, np.int32)
+    bary = np.zeros((height_px, width_px, 3), np.float32)
+    at = row[order], column[order]
+    face[at], bary[at] = owner[order], on_face[order] / nearness[order, None]
+    return Fragments(face, bary)
+
+
+def covered(
+    points: np.ndarray, faces: np.ndarray, *, width_px: int, height_px: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All pixels whose centres lie inside triangles or on their rims, for all triangles.
+
+    Args:
+      points: [n, 2 or more]: column, row.
+      faces: [m, 3], indices of points.
+      width_px: of the picture.
+      height_px: of the picture.
+
+    Returns:
+      (face [k], row [k], column [k], weights of its corners in the picture's plane [k, 3]).
+    """
+    corners = points[faces][..., :2]
+    first = np.maximum(np.ceil(corners.min(axis=1) - 0.5), 0).astype(np.int64)
+    last = np.floor(corners.max(axis=1) - 0.5).astype(np.int64)
     count = np.maximum(np.minimum(last, (width_px - 1, height_px - 1)) - first + 1, 0)
-    n_pixels = count.prod(axis=-1)
-    face = np.full(height_px * width_px, -1, np.int32)
-    nearest = np.full(height_px * width_px, -np.inf)
-    weights = np.zeros((height_px * width_px, 3))
-    alive = np.flatnonzero(n_pixels)
-    ends = np.cumsum(n_pixels[alive])
-    start = 0
-    while start < len(alive):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _CHUNK)))
-        chosen = alive[start:stop]
-        owner = np.repeat(chosen, n_pixels[chosen])
-        within = np.arange(len(owner)) - np.repeat(
-            np.cumsum(n_pixels[chosen]) - n_pixels[chosen], n_pixels[chosen]
-        )
-        column = first[owner, 0] + within % count[owner, 0]
-        row = first[owner, 1] + within // count[owner, 0]
-        flat = _weights(corners[owner], column + 0.5, row + 0.5)
-        inside = (flat >= 0).all(axis=-1)
-        owner, pixel, flat = owner[inside], (row * width_px + column)[inside], flat[inside]
-        on_face = flat * corners[owner, :, 2]
-        nearness = on_face.sum(axis=-1)
-        # In the order of nearness, so that of several writers to a pixel the nearest is the last.
-        order = np.argsort(nearness, kind="stable")
-        order = order[nearness[order] > nearest[pixel[order]]]
-        at = pixel[order]
-        nearest[at], face[at] = nearness[order], owner[order]
-        weights[at] = on_face[order] / nearness[order, None]
-        start = stop
-    shape = (height_px, width_px)
-    return Fragments(face.reshape(shape), weights.reshape(*shape, 3).astype(np.float32))
+    alive = np.flatnonzero(count.prod(axis=-1))
+    ends = np.cumsum(count[alive].prod(axis=-1))
+    found = []
+    for part in np.split(
+        alive, np.searchsorted(ends, np.arange(_CHUNK, ends[-1] if len(ends) else 0, _CHUNK))
+    ):
+        n_pixels = count[part].prod(axis=-1)
+        owner = np.repeat(part, n_pixels)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(n_pixels) - n_pixels, n_pixels)
+        column = first[owner, 0] + within % np.maximum(count[owner, 0], 1)
+        row = first[owner, 1] + within // np.maximum(count[owner, 0], 1)
+        weights = _weights(corners[owner], column + 0.5, row + 0.5)
+        inside = (weights >= 0).all(axis=-1)
+        found.append((owner[inside], row[inside], column[inside], weights[inside]))
+    return tuple(np.concatenate(each) for each in zip(*found, strict=True))  # type: ignore[return-value]
 
 
 def _weights(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Barycentric weights in the picture's plane, [n, 3]; negative outside, and -1 for a triangle without area."""
+    """Barycentric weights in the picture's plane, [n, 3]; negative outside and without area."""
     (ax, ay), (bx, by), (cx, cy) = (corners[:, k, :2].T for k in range(3))
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     some = np.where(area == 0.0, 1.0, area)

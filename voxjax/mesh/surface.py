@@ -35,26 +35,29 @@ class Surface:
         return trimesh.Trimesh(self.vertices, self.faces, process=False)
 
 
-def cut(lattice: Lattice, level: float) -> Surface:
+def cut(lattice: Lattice, level: float, outline: np.ndarray | None = None) -> Surface:
     """The surface around all that is denser than a level, closed at the box's faces, hollows filled.
 
     Args:
       lattice: the sampled field.
       level: raw density.
+      outline: [x, y, z], what is below 0 there is outside too; None for nothing.
 
     Returns:
-      The surface; without triangles where nothing is denser. Hollows that cannot be reached from outside
+      The surface; without triangles where nothing is inside. Hollows that cannot be reached from outside
       through the lattice's faces are taken as solid.
     """
-    raw = lattice.raw
-    # Exactly at the level a vertex would make triangles without area.
-    raw = np.where(np.abs(raw - level) < 1e-4, level + 1e-4, raw)
-    outer = np.pad(raw, 1, constant_values=FLOOR)
-    outside = label(outer <= level, connectivity=1)
-    outer[(outside > 0) & (outside != outside[0, 0, 0])] = level + 10.0
-    if not (outer > level).any():
+    inside = lattice.raw - np.float32(level)
+    if outline is not None:
+        inside = np.minimum(inside, outline)
+    # A vertex exactly on the surface would make triangles without area.
+    inside = np.where(np.abs(inside) < 1e-4, np.float32(1e-4), inside)
+    inside = np.pad(inside, 1, constant_values=FLOOR)
+    outside = label(inside < 0, connectivity=1)
+    inside[(outside > 0) & (outside != outside[0, 0, 0])] = 10.0
+    if not (inside > 0).any():
         return Surface(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
-    vertices, faces, _, _ = marching_cubes(outer, level, gradient_direction="ascent")
+    vertices, faces, _, _ = marching_cubes(inside, 0.0, gradient_direction="ascent")
     places = lattice.lower + (vertices.astype(np.float64) - 1.0) * lattice.spacing
     return Surface(np.clip(places, lattice.lower, lattice.upper), faces.astype(np.int64))
 
