@@ -19,6 +19,7 @@ from PIL import Image
 from voxjax import notebook as wing
 from voxjax.config.loading import load
 from voxjax.guidance.names import find
+from voxjax.mesh.formats import ENDINGS
 
 FILE = ROOT / "launch" / "voxjax_colab.ipynb"
 # A lump that is solid after six steps, made of programs that compile fast.
@@ -199,6 +200,7 @@ def test_every_choice_of_the_form_is_there():
     assert (
         configs[0] == guides[0] == "auto" and "demo" in configs and "pocket" in guides and forms[0] == "glb"
     )
+    assert {f".{form}" for form in forms} == set(ENDINGS)
     for spec in configs[1:]:
         load(spec, [("prompt", "a red sphere")])
     for name in guides[1:]:
