@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from configs import base
 
 _STEPS = {"good": 1000, "draft": 300, "best": 3000}
+NAMES = tuple(_STEPS)
 
 
 def get_config(variant: str = "good") -> ConfigDict:

@@ -188,7 +188,8 @@ def test_an_empty_surface_is_a_warning_and_the_report_says_so(tmp_path, capsys):
         and warning.count("\n") == 1
     )
     page = Page((workdir / "report.html").read_text())
-    assert not page.all("iframe") and "the surface is empty; the largest opacity" in page.text
+    assert not page.all("iframe") and "the surface is empty: " in page.text
+    assert "the largest opacity of a voxel" in page.text
     # It is remembered: nobody tries again, and the report can be written again.
     assert all(path.exists() for path in wanted_files(config, workdir)) and len(made) == 5
     assert "the surface is empty" in Page(write_report(workdir).read_text()).text
