@@ -85,6 +85,8 @@ ONLY_IN = {
     "IPython": {"notebook", "training.displays"},
     "google": {"notebook"},
     "viser": {"viewer"},
+    "skimage": {"mesh.surface"},
+    "xatlas": {"mesh.texture"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 
