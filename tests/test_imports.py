@@ -74,6 +74,9 @@ ONLY_IN = {
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
     "psutil": {"files", "training.timing"},
+    "skimage": {"mesh.surface"},
+    "trimesh": {"mesh"},
+    "xatlas": {"mesh.texture"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 

@@ -20,7 +20,7 @@ def two_balls(p):
 
 @pytest.fixture(scope="module")
 def balls():
-    return grid_run(two_balls, lambda p: np.where(p[..., 2:] > 0, [0.9, 0.4, 0.1], [0.1, 0.5, 0.8]), side=36)
+    return grid_run(two_balls, lambda p: np.where(p[..., 2:] > 0, [0.9, 0.4, 0.1], [0.1, 0.5, 0.8]), side=26)
 
 
 def test_a_grid_becomes_a_mesh_that_looks_like_it(balls, tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import trimesh
 from helpers.mesh_scenes import ball, grid_run
 
 from voxjax.mesh import surface
@@ -117,3 +118,19 @@ def test_decimation_keeps_the_shape(n_faces):
     assert few.as_trimesh().is_watertight
     np.testing.assert_allclose(few.as_trimesh().volume, 4 / 3 * np.pi * RADIUS**3, rtol=0.03)
     assert surface.decimate(found, 10**6) is found
+
+
+def test_a_decimation_that_opens_the_surface_is_done_again_more_gently(monkeypatch):
+    found, tried = cut(ball(RADIUS), side=16), []
+    simplify = trimesh.Trimesh.simplify_quadric_decimation
+
+    def opens_at_first(self, *, face_count, aggression):
+        tried.append(aggression)
+        result = simplify(self, face_count=face_count, aggression=aggression)
+        if len(tried) < 2:
+            result.update_faces(np.arange(len(result.faces)) > 0)
+        return result
+
+    monkeypatch.setattr(trimesh.Trimesh, "simplify_quadric_decimation", opens_at_first)
+    assert surface.decimate(found, 200).as_trimesh().is_watertight
+    assert len(tried) == 2 and tried[0] > tried[1]

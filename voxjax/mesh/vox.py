@@ -60,9 +60,11 @@ def quantise(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       (index [n] int64, palette [k, 3] uint8).
     """
     exact = np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)
-    different, index = np.unique(exact, axis=0, return_inverse=True)
-    if len(different) <= _COLOURS:
-        return index.reshape(-1), different
+    _, first, index = np.unique(
+        exact.astype(np.int64) @ (65536, 256, 1), return_index=True, return_inverse=True
+    )
+    if len(first) <= _COLOURS:
+        return index, exact[first]
     image = Image.fromarray(exact[None])
     small = image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
     palette = np.array(small.getpalette(), np.uint8).reshape(-1, 3)[:_COLOURS]

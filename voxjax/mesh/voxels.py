@@ -92,8 +92,8 @@ def surface_cells(
     else:
         colours = look_up(mesh.texture, np.einsum("nk,nkc->nc", bary, mesh.uv[corners]))
     cell = np.floor(points / pitch).astype(np.int64)
-    _, owner, count = np.unique(cell, axis=0, return_inverse=True, return_counts=True)
-    owner = owner.reshape(-1)
+    flat = np.ravel_multi_index(tuple((cell - cell.min(axis=0)).T), tuple(np.ptp(cell, axis=0) + 1))
+    _, owner, count = np.unique(flat, return_inverse=True, return_counts=True)
 
     def mean(values: np.ndarray) -> np.ndarray:
         sums = [np.bincount(owner, weights=values[:, k], minlength=len(count)) for k in range(3)]
