@@ -4,7 +4,7 @@ One splat for each voxel that the surface goes through, lying on it. Properties,
 x, y, z; nx, ny, nz; f_dc_0..2 (colour = 0.5 + 0.2820948 f_dc, display values); opacity (logit); scale_0..2
 (log of the standard deviations); rot_0..3 (quaternion, real part first). No f_rest: the colour is the same
 from all sides, which viewers read as harmonics of degree 0. The axes are those of captures by COLMAP, y down,
-for which viewers turn the picture.
+for which viewers turn the picture; `docs/export.md` names some.
 """
 
 from __future__ import annotations
