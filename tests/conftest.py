@@ -1,6 +1,14 @@
 """What several test files share: a tiny CLIP on disk, one cache of programs, a browser if there is one."""
 
+import signal
+
 import pytest
+
+
+def pytest_configure():
+    """A shell's background jobs ignore Ctrl-C, and so would all processes that tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
