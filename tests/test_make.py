@@ -63,8 +63,8 @@ def test_without_one_the_machine_decides_and_a_line_says_why(started, monkeypatc
     make.main(["a bonsai tree"])
     assert started == [("vox_exp:low", "runs/make/a-bonsai-tree", {"prompt": "a bonsai tree"}, False)]
     assert capsys.readouterr().err.splitlines()[0] == (
-        "a bonsai tree: vox_exp:low under ViT-B/32 (in the cache), as a card has 6.0 GiB free; about 30 minutes, "
-        "reckoned and never measured on such a device"
+        "a bonsai tree: vox_exp:low under ViT-B/32 (in the cache), as a card has 6.0 GiB free; "
+        "about 30 minutes, reckoned and never measured on such a device"
     )
 
 
@@ -144,10 +144,8 @@ def test_the_makefile_hands_its_variables_over(tmp_path):
     python.chmod(0o755)
     (tmp_path / ".runtime").write_text("")
     prompt = """a "red" `sphere`; it's 100%"""
-    done = subprocess.run(
-        ["make", "--silent", "demo", f"VENV={tmp_path}", f"PROMPT={prompt}", "CONFIG=configs/demo.py:vox_imp"],
-        cwd=ROOT, env=environment(), capture_output=True, text=True,
-    )  # fmt: skip
+    variables = [f"VENV={tmp_path}", f"PROMPT={prompt}", "CONFIG=configs/demo.py:vox_imp"]
+    done = run(["make", "--silent", "demo", *variables])
     assert done.returncode == 0, done.stderr
     given = ["-m", "voxjax.make", "--config=configs/demo.py:vox_imp", "--", prompt]
     assert done.stdout.splitlines() == given

@@ -2,9 +2,8 @@
 
 import jax
 import pytest
-from benchmarks.memory_step import compile_step
-from helpers.small_training import overrides
 
+from benchmarks.memory_step import compile_step
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
 from voxjax.guidance import load_guidance
@@ -53,7 +52,7 @@ def test_weights_are_those_that_guidance_keeps(tiny_clip):
 
 
 def test_the_largest_step_counts():
-    """The final grid where all is alike, and the time of a second CLIP where that is what fills the memory."""
+    """The final grid where all is alike, and the time of a second CLIP where that fills the memory."""
     base = [("prompt", "x"), ("clip.model", "pocket"), ("cameras.width_px", "64"), ("augment.n_diff", "64")]
     growing = needs_of(load("vox_exp", base), dtype="float32")
     whole = needs_of(load("vox_exp", [*base, *WHOLE]), dtype="float32")
