@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from helpers.small_training import ROOT, overrides
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
 from voxjax.guidance import load_guidance
-from voxjax.guidance.memory import bytes_per_image, choose_micro_batch
+from voxjax.guidance.memory import bytes_per_image, choose_micro_batch, free_bytes
 from voxjax.training import assembly
 from voxjax.training.guides import load_guides
 from voxjax.training.loop import Trainer
@@ -137,3 +138,18 @@ def test_targets_follow_the_view(tiny_clip):
         text = inputs.text[0].at[row].multiply(-1.0)
         other = float(step(state, inputs.replace(text=(text,)))[1]["clip_similarity"])
         assert (other != value) == matters
+
+
+@pytest.mark.parametrize(
+    ("stats", "free"),
+    [
+        ([{"bytes_limit": 100, "bytes_in_use": 30}, {"bytes_limit": 90, "bytes_in_use": 40}], 50),
+        ([{"bytes_limit": 100}], 100),
+        ([None], None),
+        ([{"bytes_limit": 100}, {}], None),
+    ],
+)
+def test_the_device_that_has_least_decides(stats, free, monkeypatch):
+    devices = [SimpleNamespace(memory_stats=lambda each=each: each) for each in stats]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+    assert free_bytes() == free

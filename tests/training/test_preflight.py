@@ -156,8 +156,8 @@ def test_what_slows_a_run_down():
     pairs = [*PAIRS, ("clip2.model", "pocket-eval"), ("steps", "150")]
     config = load("vox_exp", pairs)
     assert what_slows(config, 0) == (
-        "later steps take longer: the grid grows before steps 50, 70, 90 and 110, "
-        "pocket-eval joins at step 50"
+        "later steps take longer: "
+        "the grid grows before steps 50, 70, 90 and 110, pocket-eval joins at step 50"
     )
     assert what_slows(config, 100) == "later steps take longer: the grid grows before step 110"
     assert what_slows(config, 120) == "" == what_slows(load("demo", PAIRS), 0)

@@ -14,11 +14,11 @@ SHARE = 0.5
 
 
 def free_bytes() -> int | None:
-    """Free memory of the first device, bytes; None where the backend does not tell (CPU)."""
-    stats = jax.local_devices()[0].memory_stats() or {}
-    if "bytes_limit" not in stats:
+    """Free memory of the local device that has least, bytes; None where the backend does not tell (CPU)."""
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    if not all("bytes_limit" in each for each in stats):
         return None
-    return int(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    return min(int(each["bytes_limit"] - each.get("bytes_in_use", 0)) for each in stats)
 
 
 def bytes_per_image(guidance: Guidance) -> int:
