@@ -30,6 +30,7 @@ SMALL = {
     "optimiser.rate_density": 1.0,
     "cameras.width_px": 16,
     "cameras.views_per_step": 1,
+    "progressive.occupancy_every": 0.0,  # or the step is compiled twice
     "augment.crop_px": 2,
     "dream_fields.width": 16,
     "dream_fields.hidden": 16,

@@ -120,6 +120,23 @@ def test_an_interrupt_ends_the_process_as_ctrl_c_would(make_job, shown, tmp_path
     assert (tmp_path / "interrupted").exists() and find_running(job) is None
 
 
+def test_an_interrupt_while_the_process_starts_ends_it_too(make_job, shown, tmp_path, monkeypatch):
+    started = []
+
+    def interrupted(*arguments, **options):
+        started.append(subprocess.Popen(*arguments, **options))
+        while not (tmp_path / "preview.png").exists():
+            time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live.psutil, "Popen", interrupted)
+    job = make_job(pause=20)
+    with pytest.raises(CellError, match="run this cell again"):
+        follow(job, seconds=0.05)
+    with started[0]:
+        assert (tmp_path / "interrupted").exists() and find_running(job) is None
+
+
 def test_a_stubborn_process_is_ended_by_force(make_job, shown, tmp_path, monkeypatch):
     monkeypatch.setattr(live, "_PATIENCE_S", 0.3)
     job = make_job(pause=20, stubborn=1)

@@ -105,10 +105,11 @@ def follow(job: Job, *, seconds: float = 1.0) -> None:
       CellError: it failed, with its last words, or was interrupted, which also stops the process.
     """
     view = _View(job)
-    earlier = find_running(job)
+    process = find_running(job)
     try:
-        if earlier is not None:
-            view.watch(earlier, seconds)
+        if process is not None:
+            view.watch(process, seconds)
+            process = None
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open("wb") as log:
             process = psutil.Popen(
@@ -121,6 +122,11 @@ def follow(job: Job, *, seconds: float = 1.0) -> None:
             )
         view.watch(process, seconds)
     except KeyboardInterrupt:
+        # It may have come before this function knew the process.
+        process = process or find_running(job)
+        if process is not None:
+            stop(process)
+        view.show(running=False)
         raise CellError("stopped; run this cell again to go on from the last checkpoint") from None
     if process.returncode:
         raise CellError(_last_words(job.log, process.returncode))
@@ -166,20 +172,15 @@ class _View:
         self._shown: Any = None
 
     def watch(self, process: Any, seconds: float) -> None:
-        """Looks until the process has ended; an interrupt ends the process first."""
-        try:
-            while True:
-                self.show()
-                try:
-                    process.wait(timeout=seconds)
-                except psutil.TimeoutExpired:
-                    continue
-                break
-        except KeyboardInterrupt:
-            stop(process)
-            raise
-        finally:
-            self.show(running=False)
+        """Looks until the process has ended."""
+        while True:
+            self.show()
+            try:
+                process.wait(timeout=seconds)
+            except psutil.TimeoutExpired:
+                continue
+            break
+        self.show(running=False)
 
     def show(self, *, running: bool = True) -> None:
         """Renews what has changed."""
