@@ -38,6 +38,7 @@ ALLOWED = {
     "progressive": GROUND | {"fields"},
     "checkpoint": GROUND,
     "run": GROUND | {"config", "checkpoint", "factory", "progressive"},
+    "lattice": {"structs", "run"},
     # training
     "training": BELOW,
     "training.timing": GROUND | {"__version__"},
@@ -48,8 +49,8 @@ ALLOWED = {
     "training.parallel": set(),
     # what looks at runs
     "pictures": GROUND | {"fields", "rendering", "run"},
-    "mesh": GROUND | {"fields", "rendering", "run", "pictures"},
-    "viewer": GROUND | {"config", "fields", "rendering", "run", "pictures"},
+    "mesh": GROUND | {"fields", "rendering", "run", "lattice", "pictures"},
+    "viewer": GROUND | {"config", "fields", "rendering", "run", "lattice", "pictures"},
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},

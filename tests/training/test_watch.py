@@ -11,7 +11,7 @@ def scalars(transmittance, overflow=0.0):
 
 @pytest.mark.parametrize(
     ("transmittance", "state", "advice"),
-    [(0.999, "empty", "loss.kl"), (0.001, "full", "rate_density")],
+    [(0.999, "empty", "field.alpha_init ten times"), (0.001, "full", "rate_density")],
 )
 def test_an_empty_or_full_scene_is_named_once_with_a_remedy(transmittance, state, advice):
     watch = SceneWatch(100)

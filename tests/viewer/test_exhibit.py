@@ -14,11 +14,9 @@ from voxjax.pictures.views import view_of
 from voxjax.rendering import marching
 from voxjax.rendering.marching import GivenUp
 from voxjax.run import load_run, open_run
-from voxjax.structs import Samples
 from voxjax.training.assembly import first_state
 from voxjax.viewer.camera import FOV, Camera, pixel_rays
 from voxjax.viewer.exhibit import Cut, Exhibit, surface_of
-from voxjax.viewer.standin import grid_of
 
 CENTRE, RADIUS = np.array([0.45, 0.0, 0.1]), 0.5
 
@@ -129,26 +127,6 @@ def network():
     pairs = [(f"dream_fields.{key}", str(value)) for key, value in small.items()]
     config = load("configs/demo.py:dream_fields", pairs)
     return open_run("nowhere", config, first_state(config, make_plan(config), jax.random.key(0)))
-
-
-def test_the_stand_in_holds_what_the_network_says(network):
-    grid, query, step_size = grid_of(network, side=12)
-    lower, upper = np.asarray(network.scene.lower), np.asarray(network.scene.upper)
-    i = np.array([[0, 0, 0], [3, 7, 2], [11, 5, 8], [6, 6, 6]])
-    positions = lower + i / 11 * (upper - lower)
-    samples = Samples(jax.numpy.asarray(positions, jax.numpy.float32), jax.numpy.float32(1.0))
-    density, colour = query(grid, samples)
-    spread = ((upper - lower) / 11) ** 2 / 12
-    gaussians = dataclasses.replace(
-        samples,
-        direction=jax.numpy.tile(jax.numpy.array([0.0, 0.0, 1.0]), (4, 1)),
-        variance_along=jax.numpy.full(4, spread.mean()),
-        variance_across=jax.numpy.full(4, spread.mean()),
-    )
-    expected = network.query(network.scene, gaussians)
-    np.testing.assert_allclose(density, expected[0], rtol=2e-4)
-    np.testing.assert_allclose(colour, expected[1], atol=2e-4)
-    assert step_size == pytest.approx((upper - lower).mean() / 11)
 
 
 def test_a_network_turns_as_its_stand_in_and_rests_as_itself(network):

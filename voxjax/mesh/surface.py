@@ -12,7 +12,8 @@ import numpy as np
 import trimesh
 from skimage.measure import label, marching_cubes
 
-from voxjax.mesh.lattice import FLOOR, Lattice
+from voxjax.lattice import FLOOR
+from voxjax.mesh.lattice import Lattice
 
 CRUMB = 0.01
 """Share of the largest part's volume below which a part is a crumb."""

@@ -44,7 +44,7 @@ class SceneWatch:
                 "pictures are right, training is slightly off. Lower field.side, or report this config"
             )
         advice = {
-            "empty": "raise field.alpha_init or loss.kl, or lower loss.transmittance",
+            "empty": "start anew with field.alpha_init ten times as high",
             "full": "lower field.alpha_init, loss.kl or optimiser.rate_density, or raise loss.transmittance",
         }[name]
         return (

@@ -19,6 +19,8 @@ from flax import struct
 
 from voxjax.cameras import orbit_pose
 from voxjax.fields.activation import density_to_raw
+from voxjax.fields.grid import query_voxels
+from voxjax.lattice import read_lattice
 from voxjax.pictures.images import mean_depth
 from voxjax.pictures.views import CHUNK_RAYS, CHUNK_RAYS_GPU, visible_box
 from voxjax.rendering.marching import march_image
@@ -26,13 +28,14 @@ from voxjax.rendering.volume import Query
 from voxjax.run import Run
 from voxjax.structs import Array, Rendering, Samples, VoxelGrid
 from voxjax.viewer.camera import FOV, Camera, pixel_rays
-from voxjax.viewer.standin import grid_of
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 """(lower, upper) corner, world frame, scene units."""
 
 # Samples over the edge of the field's box in a quick picture; a run that takes fewer keeps its own steps.
 _QUICK_SAMPLES = 96
+# Vertices along each edge of the grid in the place of a network.
+_STAND_IN_SIDE = 64
 # Rays at a time where every sample asks a network: a chunk is what a picture that nobody wants still costs.
 _NETWORK_RAYS = 512
 # The camera goes anywhere: what is shown is bounded by the field's box alone.
@@ -96,8 +99,10 @@ class Exhibit:
         self._query = _CutQuery(run.query)
         self._quick = self._query, run.scene, run.stage.step_size
         if self.has_network:
-            grid, query, step_size = grid_of(run)
-            self._quick = _CutQuery(query), grid, step_size
+            # A picture of a network asks it some hundred thousand times; the same object on a grid turns.
+            grid = read_lattice(run, (_STAND_IN_SIDE,) * 3)
+            edge = np.asarray(grid.upper - grid.lower).mean() / (_STAND_IN_SIDE - 1)
+            self._quick = _CutQuery(query_voxels), grid, float(edge)
 
     def draw(
         self,
