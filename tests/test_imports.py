@@ -11,7 +11,7 @@ from voxjax import command
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "voxjax"
 
-GROUND = {"structs", "errors", "files", "command", "cameras", "schedules"}
+GROUND = {"structs", "errors", "files", "command", "cameras", "schedules", "devices"}
 ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run"}
 COMMANDS = {"guidance.__main__" if name == "guidance" else name for name in command.COMMANDS} | {"__main__"}
 BELOW = GROUND | ROOT_ROOMS | {"config", "fields", "rendering", "augment", "guidance"}
@@ -27,6 +27,7 @@ ALLOWED = {
     "command": {"errors"},
     "cameras": {"structs"},
     "schedules": {"structs"},
+    "devices": set(),
     # wings and rooms that training stands on
     "config": GROUND,
     "fields": {"structs"},

@@ -1,14 +1,13 @@
 """Looking at a machine: what jax would find, what the cache holds, and whether the hub answers."""
 
-import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from helpers import small_hub
 from helpers.small_training import ROOT, environment
 
+from voxjax.devices import Devices, JaxFailure
 from voxjax.guidance import names
 from voxjax.making import machine
 
@@ -16,40 +15,35 @@ from voxjax.making import machine
 def test_this_machine_has_no_accelerator(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(names, "is_here", lambda name: name == "RN50")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("jax was asked in vain"))
+    monkeypatch.setattr(machine, "find_devices", lambda: pytest.fail("jax was asked in vain"))
     found = machine.look()
     assert not found.accelerator and found.cached == {"RN50"} and not found.online
     assert found.cores >= 1 and found.free > 2**20
 
 
-def answer(text):
-    return lambda *arguments, **options: SimpleNamespace(stdout=text)
+def found_devices(platform):
+    return Devices(platform, "a card", 1, 8 << 30, 5 << 30, "0.0")
+
+
+def failing():
+    raise JaxFailure("no jax")
 
 
 @pytest.mark.parametrize(
-    ("said", "accelerator", "free"),
+    ("find", "expected"),
     [
-        (f"a warning\n{json.dumps(['gpu', 'a card', 5 << 30])}\n", True, 5 << 30),
-        (json.dumps(["cpu", "cpu", 0]), False, None),
-        ("", False, None),
-        ("Traceback", False, None),
+        (lambda: found_devices("gpu"), (True, "a card", 5 << 30)),
+        (lambda: found_devices("cpu"), None),
+        (failing, None),
     ],
 )
-def test_an_accelerator_is_what_a_process_of_its_own_finds(said, accelerator, free, monkeypatch):
+def test_an_accelerator_is_what_jax_finds(find, expected, monkeypatch):
     monkeypatch.setattr(machine, "has_plugins", lambda: True)
     monkeypatch.setattr(names, "is_here", lambda name: False)
-    monkeypatch.setattr(subprocess, "run", answer(said))
+    monkeypatch.setattr(machine, "find_devices", find)
     found = machine.look()
-    assert found.accelerator == accelerator and (
-        not accelerator or (found.device, found.free) == ("a card", free)
-    )
-
-
-def test_the_probe_tells_what_jax_has():
-    done = subprocess.run(
-        [sys.executable, "-c", machine._PROBE], env=environment(), capture_output=True, text=True
-    )
-    assert json.loads(done.stdout) == ["cpu", "cpu", 0]
+    assert found.accelerator == (expected is not None)
+    assert expected is None or (found.accelerator, found.device, found.free) == expected
 
 
 @pytest.mark.parametrize(

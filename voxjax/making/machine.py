@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
-import subprocess
-import sys
 import threading
 
 import psutil
 
+from voxjax.devices import JaxFailure, find_devices
 from voxjax.guidance import names
 from voxjax.making.options import B32, Machine
 from voxjax.making.runs import count_cores
 
-_PROBE_S, _NETWORK_S = 120.0, 4.0
-# The process that chooses must not hold the accelerator: the run will need it whole.
-_PROBE = """
-import json, jax
-device = jax.local_devices()[0]
-stats = device.memory_stats() or {}
-free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
-print(json.dumps([device.platform, device.device_kind, free]))
-"""
+_NETWORK_S = 4.0
 
 
 def look() -> Machine:
@@ -52,18 +42,14 @@ def has_plugins() -> bool:
 
 
 def _accelerator() -> tuple[str, int] | None:
-    """(device, free bytes) of the accelerator that jax finds in a process of its own; None without one."""
+    """(device, free bytes) of the accelerator that jax finds; None without one."""
     if not has_plugins():
         return None
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True, timeout=_PROBE_S
-        )
-        kind, device, free = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+        found = find_devices()
+    except JaxFailure:
         return None
-    return None if kind == "cpu" else (device, free)
+    return None if found.platform == "cpu" else (found.kind, found.free_bytes)
 
 
 def hub_answers(seconds: float = _NETWORK_S) -> bool:

@@ -1,22 +1,13 @@
-"""What there is to train on, asked in a process of its own: the kernel must not hold the accelerator."""
+"""What there is to train on."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from voxjax.devices import JaxFailure, find_devices
 from voxjax.notebook.words import CellError
 
-_PROBE = """
-import json, jax
-device = jax.devices()[0]
-memory = (device.memory_stats() or {}).get("bytes_limit", 0)
-print(json.dumps([device.platform, device.device_kind, len(jax.devices()), memory, jax.__version__]))
-"""
 # Appears with the driver of the first NVIDIA GPU.
 _NVIDIA = Path("/dev/nvidia0")
 
@@ -69,16 +60,18 @@ class Machine:
 
 
 def find_machine() -> Machine:
-    """Asks jax, in another process, what it finds.
+    """Asks jax what it finds.
 
     Raises:
       CellError: jax cannot be imported, or fails; with its last line.
     """
-    # A look must not reserve most of a GPU's memory.
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    done = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise CellError(f"jax does not start: {last}; install voxjax again and restart the kernel")
-    platform, device, count, memory, version = json.loads(done.stdout.splitlines()[-1])
-    return Machine(platform, device, count, memory, version, platform == "cpu" and _NVIDIA.exists())
+    try:
+        found = find_devices()
+    except JaxFailure as failure:
+        raise CellError(
+            f"jax does not start: {failure}; install voxjax again and restart the kernel"
+        ) from None
+    unused = found.platform == "cpu" and _NVIDIA.exists()
+    return Machine(
+        found.platform, found.kind, found.count, found.limit_bytes, found.jax_version, unused_gpu=unused
+    )
