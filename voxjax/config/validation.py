@@ -205,8 +205,8 @@ def _check_pairs(config: ConfigDict) -> None:
         )
     if config.log.field_gradients and config.field.name != "vox_exp":
         raise UserError(
-            f"--config.log.field_gradients=True: the parameters of {config.field.name} are not on vertices; set "
-            "it to False, or field.name=vox_exp"
+            f"--config.log.field_gradients=True: the parameters of {config.field.name} are not on vertices; "
+            "set it to False, or field.name=vox_exp"
         )
     coarsest = config.field.side / 2 ** (len(config.progressive.boundaries) / 3)
     if coarsest < 4:

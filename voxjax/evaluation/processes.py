@@ -15,21 +15,31 @@ from pathlib import Path
 from voxjax.evaluation.entries import Entry
 
 
-def start(module: str, arguments: Sequence[str], *, name: str) -> str:
+def start(module: str, arguments: Sequence[str], *, name: str, threads: int | None = None) -> str:
     """Runs `python -m module` to its end, passing on what it says.
 
     Args:
       module: a command of this package.
       arguments: its arguments.
       name: put before each line.
+      threads: how many it may use on CPU, for processes side by side; None for its own choice.
 
     Returns:
       Empty if all went well, else its last words.
     """
     last = ""
     command = [sys.executable, "-m", module, *arguments]
+    environment = dict(os.environ)
+    if threads:
+        flags = f"--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads={threads}"
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {flags}".strip()
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

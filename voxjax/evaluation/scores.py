@@ -42,17 +42,24 @@ class Scores:
           `_at_5` where there are more than five captions (else every object is right), `mean_rank` and
           `mean_cosine` over the views, and both at the evaluation view.
         """
-        found = {}
-        for k in (1, TOP) if self.n_captions > TOP else (1,):
-            right = self.view_ranks <= k
-            found[f"r_precision_at_{k}_per_view"] = right.mean(axis=1)
-            found[f"r_precision_at_{k}_per_object"] = (self.object_ranks <= k).astype(np.float64)
-            found[f"r_precision_at_{k}_evaluation_view"] = right[:, 0].astype(np.float64)
-        found["mean_rank"] = self.view_ranks.mean(axis=1)
-        found["mean_cosine"] = self.view_cosines.mean(axis=1)
-        found["mean_rank_evaluation_view"] = self.view_ranks[:, 0].astype(np.float64)
-        found["mean_cosine_evaluation_view"] = self.view_cosines[:, 0]
-        return found
+        return figures(self.view_ranks, self.object_ranks, self.view_cosines, n_captions=self.n_captions)
+
+
+def figures(
+    view_ranks: np.ndarray, object_ranks: np.ndarray, view_cosines: np.ndarray, *, n_captions: int
+) -> dict[str, np.ndarray]:
+    """`Scores.figures` from ranks [r, v], [r] and cosines [r, v], as tables keep them."""
+    found = {}
+    for k in (1, TOP) if n_captions > TOP else (1,):
+        right = view_ranks <= k
+        found[f"r_precision_at_{k}_per_view"] = right.mean(axis=1)
+        found[f"r_precision_at_{k}_per_object"] = (object_ranks <= k).astype(np.float64)
+        found[f"r_precision_at_{k}_evaluation_view"] = right[:, 0].astype(np.float64)
+    found["mean_rank"] = view_ranks.mean(axis=1)
+    found["mean_cosine"] = view_cosines.mean(axis=1)
+    found["mean_rank_evaluation_view"] = view_ranks[:, 0].astype(np.float64)
+    found["mean_cosine_evaluation_view"] = view_cosines[:, 0]
+    return found
 
 
 def ranks(cosines: np.ndarray, own: np.ndarray) -> np.ndarray:
