@@ -120,11 +120,11 @@ def _cost(jobs: Sequence[Job]) -> dict[str, Any]:
     summaries = [summary for summary in summaries if summary.get("total_seconds")]
     if not summaries:
         return {}
+    # A run of very few steps never came to a steady speed.
+    speeds = [summary["steps_per_second"] for summary in summaries if summary.get("steps_per_second")]
     return {
         "total_seconds": float(np.mean([summary["total_seconds"] for summary in summaries])),
-        "steps_per_second": float(
-            np.mean([summary.get("steps_per_second") or np.nan for summary in summaries])
-        ),
+        "steps_per_second": float(np.mean(speeds)) if speeds else None,
         "peak_memory_bytes": max(summary["peak_memory_bytes"] for summary in summaries),
         "peak_memory_of": summaries[0]["peak_memory_of"],
         "device": ", ".join(sorted({f"{each['device_count']} x {each['device']}" for each in summaries})),
@@ -157,7 +157,7 @@ def _cells_of(row: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
         found.append("-" if row["coherence"] is None else f"{row['coherence']:.3f}")
     cost = row["cost"]
     found.append(duration(cost["total_seconds"]) if cost else "-")
-    found.append(f"{cost['steps_per_second']:.3g}" if cost else "-")
+    found.append(f"{cost['steps_per_second']:.3g}" if cost.get("steps_per_second") else "-")
     found.append(f"{size(cost['peak_memory_bytes'])} ({cost['peak_memory_of']})" if cost else "-")
     return [*found, row["published"] or "-"]
 

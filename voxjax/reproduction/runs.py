@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from voxjax.config.loading import load
 from voxjax.config.naming import slug
 from voxjax.errors import UserError
-from voxjax.evaluation.processes import start
+from voxjax.evaluation.processes import start, stop_all, terminated_as_interrupted
 from voxjax.guidance import names
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.pictures.outputs import EVALUATION
@@ -112,12 +112,13 @@ def train_all(jobs: Sequence[Job], *, side_by_side: int, cores: int) -> dict[Pat
     waiting = [job for job in jobs if not job.done]
     print(f"voxjax: {len(jobs) - len(waiting)} of {len(jobs)} runs are finished", file=sys.stderr)
     threads = max(1, cores // side_by_side) if side_by_side > 1 else None
-    with concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
+    with terminated_as_interrupted(), concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
         started = {job.workdir: pool.submit(_train, job, threads) for job in waiting}
         try:
             ended = {workdir: future.result() for workdir, future in started.items()}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            stop_all()
             raise
     return {workdir: error for workdir, error in ended.items() if error}
 
