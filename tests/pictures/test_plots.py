@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voxjax.pictures.plots import _LEFT, _RIGHT, _TOP, COLOURS, Curve, plot
+from voxjax.pictures.plots import _LEFT, _RIGHT, _TOP, COLOURS, Curve, _log_ticks, _ticks, plot
 
 WIDTH, HEIGHT = 640, 360
 
@@ -39,3 +39,11 @@ def test_a_logarithmic_axis_makes_a_line_of_an_exponential_and_leaves_zeros_out(
     assert len(pixels_of(image, 1)[0]) == 0
     # Nothing at all to draw is an empty plot.
     assert plot([], title="t", x_label="x").shape == (HEIGHT, WIDTH, 3)
+
+
+def test_ticks_are_round_numbers():
+    np.testing.assert_allclose(_ticks(0.0, 40.0), [0, 10, 20, 30, 40])
+    np.testing.assert_allclose(_ticks(-0.11, 0.33), [-0.1, 0, 0.1, 0.2, 0.3], atol=1e-12)
+    np.testing.assert_allclose(10 ** np.array(_log_ticks(-2.0, -0.9)), [0.01, 0.02, 0.05, 0.1])
+    np.testing.assert_allclose(10 ** np.array(_log_ticks(-6.5, -2.0)), [1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
+    assert _log_ticks(0.35, 0.4) == _ticks(0.35, 0.4)

@@ -1,6 +1,9 @@
 """An item from its runs to its page, with training that only writes what a trained run leaves behind."""
 
+import contextlib
+import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +39,12 @@ PLAN = Plan(VARIANTS, ("a red sphere", "a blue sphere"), ("pocket-eval", "pocket
 COLOURS = {"red": (0.9, 0.05, 0.05), "blue": (0.05, 0.05, 0.9)}
 
 
-@pytest.fixture
-def started(monkeypatch):
-    """What was started; training writes balls, of the other colour for the variant `wrong`."""
+def begin(patch):
+    """Puts a table of two variants among the items, and in place of processes something that writes balls.
+
+    Returns:
+      A list that gets what is started: training in the other colour for the variant `wrong`, and evaluation.
+    """
     entries = []
 
     def start(module, arguments, *, name, threads=None):
@@ -55,13 +61,18 @@ def started(monkeypatch):
         write(flags["workdir"], load(flags["config"], given), "wrong" in name)
         return ""
 
-    monkeypatch.setattr(runs, "start", start)
-    monkeypatch.setattr(judging, "start", start)
+    patch.setattr(runs, "start", start)
+    patch.setattr(judging, "start", start)
     item = Item(
         "thing", "A thing", "Is it?", {"demo": PLAN, "paper": PLAN}, (SIDE_BY_SIDE, GRADIENTS, COURSE)
     )
-    monkeypatch.setitem(catalogue.ITEMS, "thing", item)
+    patch.setitem(catalogue.ITEMS, "thing", item)
     return entries
+
+
+@pytest.fixture
+def started(monkeypatch):
+    return begin(monkeypatch)
 
 
 def write(workdir, config, wrong):
@@ -97,13 +108,16 @@ def write(workdir, config, wrong):
     (folder / "summary.json").write_text(json.dumps({**told, "device": "cpu", "device_count": 1}))
 
 
-@pytest.fixture
-def made(started, tmp_path, capsys):
-    """(root, what was started) after the first call, in which one run fails."""
-    with pytest.raises(SystemExit) as left:
-        reproduce.main(["--item=thing", "--scale=demo", f"--root={tmp_path}", "--jobs=1"])
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(root, what was started, what was printed) after the first call, in which one run fails."""
+    root, printed = tmp_path_factory.mktemp("made"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        entries = begin(patch)
+        with pytest.raises(SystemExit) as left:
+            reproduce.main(["--item=thing", "--scale=demo", f"--root={root}", "--jobs=1"])
     assert left.value.code == 1
-    return tmp_path, started, capsys.readouterr()
+    return root, entries, printed.getvalue()
 
 
 def test_an_item_ends_in_tables_pictures_and_one_page(made):
@@ -127,18 +141,19 @@ def test_an_item_ends_in_tables_pictures_and_one_page(made):
     assert good["judges"]["pocket-eval"]["mean_cosine"] == pytest.approx(np.mean(cosines))
     assert list(result["failed"].values()) == ["no memory"]
     text = (folder / "table.md").read_text()
-    assert text in printed.out and "| good | 2 of 2 |" in text and "| wrong | 1 of 2 |" in text
-    assert "(same model: overfit)" in text and "no memory" in text and "12.0 s" in text
+    assert text in printed and "| good | 2 of 2 | pocket-eval | 100%" in text
+    assert "| wrong | 1 of 2 | pocket-eval | 0% |" in text and "no memory" in text and "| 12.0 s |" in text
+    assert text.count("|  |  | pocket (same model: overfit) |") == 2
     page = Page((folder / "index.html").read_text())
     assert len(page.all("img")) == 3 and all(img["src"].startswith("data:") for img in page.all("img"))
     for name in ("side_by_side", "gradients", "course"):
         assert np.asarray(Image.open(folder / f"{name}.png")).std() > 5
 
 
-def test_a_second_call_trains_only_what_failed(made, monkeypatch):
-    root, started, _ = made
+def test_a_second_call_trains_only_what_failed(made, started, tmp_path):
+    root = tmp_path / "again"
+    shutil.copytree(made[0], root)
     before = {path: path.stat().st_mtime_ns for path in (root / "demo" / "runs").rglob("*.json")}
-    started.clear()
     with pytest.raises(SystemExit):
         reproduce.main(["--item=thing", "--scale=demo", f"--root={root}", "--jobs=2"])
     assert [module for module, _ in started] == ["voxjax.train", "voxjax.evaluate"]

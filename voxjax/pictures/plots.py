@@ -86,7 +86,7 @@ def plot(
         x, y = place(tick, y_range[0])
         draw.line([(x, box[1] * _FINE), (x, y)], fill=_GRID, width=_FINE)
         draw.text((x, y + 6 * _FINE), f"{tick:g}", fill=_INK, font=font, anchor="mt")
-    for tick in _ticks(*y_range):
+    for tick in (_log_ticks if log_y else _ticks)(*y_range):
         x, y = place(x_range[0], tick)
         draw.line([(x, y), (box[2] * _FINE, y)], fill=_GRID, width=_FINE)
         draw.text((x - 6 * _FINE, y), f"{10**tick if log_y else tick:.3g}", fill=_INK, font=font, anchor="rm")
@@ -136,3 +136,11 @@ def _ticks(low: float, high: float) -> list[float]:
     base = 10.0 ** math.floor(math.log10(rough))
     step = next(base * k for k in (1, 2, 5, 10) if base * k >= rough * 0.999)
     return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Logarithms of 1, 2 and 5 in each decade of a range of logarithms; of decades alone where it is wide."""
+    factors = (1, 2, 5) if high - low < 3 else (1,)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    found = [decade + math.log10(factor) for decade in decades for factor in factors]
+    return [tick for tick in found if low - 1e-9 <= tick <= high + 1e-9] or _ticks(low, high)

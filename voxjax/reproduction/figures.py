@@ -155,7 +155,7 @@ def _windows(job: Job, x_of: Callable[[float], float], width: int, left: int) ->
         # The last picture is the end of the run.
         end = width if span.end >= job.config.steps else x_of(span.end)
         draw.rectangle((x_of(span.start), y, max(end - 1, x_of(span.start)), y + _BAR_PX - 8), fill=colour)
-        draw.text((left - 6, y + (_BAR_PX - 8) / 2), f"{name} {span.note}", fill=_INK, font=font, anchor="rm")
+        draw.text((left - 6, y + (_BAR_PX - 8) / 2), name, fill=_INK, font=font, anchor="rm")
     return np.asarray(strip)
 
 

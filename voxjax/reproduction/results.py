@@ -22,6 +22,7 @@ _AT_1, _PER_OBJECT = "r_precision_at_1_evaluation_view", "r_precision_at_1_per_o
 _JUDGED = (
     ("R-P@1", _AT_1, "{:.0%}".format),
     ("R-P@1 per object", _PER_OBJECT, "{:.0%}".format),
+    ("R-P@1 per object without texture", "untextured_r_precision_at_1", "{:.0%}".format),
     ("cosine", "mean_cosine", "{:.3f}".format),
 )
 
@@ -132,34 +133,42 @@ def _cost(jobs: Sequence[Job]) -> dict[str, Any]:
 
 
 def cells(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The table for reading: its heads, and a row for each variant; a dash where nothing is known."""
+    """The table for reading: its heads, and a row for each variant under each judge.
+
+    A dash stands where nothing is known; what no judge is asked for stands in a variant's first row.
+    """
     judges = list(dict.fromkeys(name for row in result["variants"] for name in row["judges"]))
-    heads = ["", "runs"]
-    for judge in judges:
-        heads += [f"{head}, {judge}" for head, _, _ in _JUDGED] + [
-            f"R-P@1 per object without texture, {judge}"
-        ]
-    if judges:
-        heads.append("coherence")
+    heads = ["", "runs", "judge", *(head for head, _, _ in _JUDGED), "coherence"]
+    if not judges:
+        heads = ["", "runs"]
     heads += ["time a run", "steps/s", "peak memory", "paper"]
-    return heads, [_cells_of(row, judges) for row in result["variants"]]
+    found = []
+    for row in result["variants"]:
+        before, after = [row["name"], f"{row['finished']} of {row['runs']}"], _cost_cells(row)
+        if judges:
+            after.insert(0, "-" if row["coherence"] is None else f"{row['coherence']:.3f}")
+        for k, judge in enumerate(judges or [""]):
+            judged = _judged_cells(row["judges"].get(judge, {}), judge) if judges else []
+            found.append([*before, *judged, *after] if k == 0 else ["", "", *judged, *([""] * len(after))])
+    return heads, found
 
 
-def _cells_of(row: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
-    found = [row["name"], f"{row['finished']} of {row['runs']}"]
-    for judge in judges:
-        figures_ = row["judges"].get(judge, {})
-        mark = f" ({figures_['mark']})" if figures_.get("mark") else ""
-        for _, name, form in _JUDGED:
-            found.append(cell(figures_, name, form) + mark)
-        found.append(cell(figures_, "untextured_r_precision_at_1", "{:.0%}".format) + mark)
-    if judges:
-        found.append("-" if row["coherence"] is None else f"{row['coherence']:.3f}")
-    cost = row["cost"]
-    found.append(duration(cost["total_seconds"]) if cost else "-")
-    found.append(f"{cost['steps_per_second']:.3g}" if cost.get("steps_per_second") else "-")
-    found.append(f"{size(cost['peak_memory_bytes'])} ({cost['peak_memory_of']})" if cost else "-")
-    return [*found, row["published"] or "-"]
+def _judged_cells(figures_: Mapping[str, Any], judge: str) -> list[str]:
+    name = f"{judge} ({figures_['mark']})" if figures_.get("mark") else judge
+    return [name, *(cell(figures_, figure, form) for _, figure, form in _JUDGED)]
+
+
+def _cost_cells(row: Mapping[str, Any]) -> list[str]:
+    cost, published = row["cost"], row["published"] or "-"
+    if not cost:
+        return ["-", "-", "-", published]
+    speed, memory = cost["steps_per_second"], size(cost["peak_memory_bytes"])
+    return [
+        duration(cost["total_seconds"]),
+        f"{speed:.3g}" if speed else "-",
+        f"{memory} ({cost['peak_memory_of']})",
+        published,
+    ]
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:
