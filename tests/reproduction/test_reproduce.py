@@ -150,7 +150,8 @@ def test_an_item_ends_in_tables_pictures_and_one_page(made):
         assert np.asarray(Image.open(folder / f"{name}.png")).std() > 5
 
 
-def test_a_second_call_trains_only_what_failed(made, started, tmp_path):
+def test_a_second_call_trains_only_what_failed(made, started, tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "start", lambda module, *_, **__: started.append((module, ())) or "no judge")
     root = tmp_path / "again"
     shutil.copytree(made[0], root)
     before = {path: path.stat().st_mtime_ns for path in (root / "demo" / "runs").rglob("*.json")}
@@ -159,6 +160,9 @@ def test_a_second_call_trains_only_what_failed(made, started, tmp_path):
     assert [module for module, _ in started] == ["voxjax.train", "voxjax.evaluate"]
     assert any(argument == "--config.prompt=a blue sphere" for argument in started[0][1])
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    # Without a judge there is a page all the same, and it says so.
+    text = (root / "demo" / "thing" / "table.md").read_text()
+    assert "judging failed: no judge" in text and "| good | 2 of 2 | 12.0 s |" in text
     # Other settings are other runs: refused before anything starts, and nothing is written over.
     started.clear()
     with pytest.raises(UserError, match="holds a run of another config"):
