@@ -45,6 +45,8 @@ def get_config(variant: str = "") -> ConfigDict:
 
     c.log = ConfigDict()
     c.log.every = 50  # steps between fetches of the metrics; in between the device is never waited for (ours)
+    # Two more metrics of Vox_Exp: mean size of the gradient of raw density and raw colour over all vertices.
+    c.log.field_gradients = False  # (ours; paper, Figure 3)
     c.log.warn_after = 500  # steps of an empty or full scene before a warning in words (ours)
     c.checkpoint = ConfigDict()
     c.checkpoint.every = 1000  # steps between checkpoints (ours)

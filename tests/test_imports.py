@@ -56,12 +56,16 @@ ALLOWED = {
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
     "making": GROUND | {"config", "guidance", "evaluation"},
+    # the paper's items as data; it starts the commands as processes
+    "reproduction": GROUND
+    | {"config", "guidance", "run", "pictures", "pocket", "evaluation", "training.timing"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures", "evaluation"},
     "render": GROUND | {"run", "pictures"},
     "export": GROUND | {"run", "mesh"},
     "evaluate": BELOW | {"pictures", "evaluation"},
     "compare": BELOW | {"pictures", "evaluation"},
+    "reproduce": GROUND | {"config", "evaluation", "reproduction"},
     "report": GROUND | {"run", "evaluation"},
     "view": GROUND | {"viewer"},
     "make": GROUND | {"config", "guidance", "making"},

@@ -9,6 +9,7 @@ their shapes before reading (the grid grows during a run).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -79,6 +80,14 @@ class Checkpoints:
             return f"{_LIST} is missing or cannot be read"
         names = [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
         return f"{names[0]} is not as it was written" if names else ""
+
+    def fingerprint(self, step: int) -> str:
+        """Returns a digest of a checkpoint's content, taken from the list of its files and checksums.
+
+        Raises:
+          OSError: there is no such complete checkpoint.
+        """
+        return hashlib.sha256((self._folder / str(step) / _LIST).read_bytes()).hexdigest()
 
     def restore(self, step: int) -> dict[str, Any]:
         """Reads one checkpoint.

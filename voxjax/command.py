@@ -16,6 +16,7 @@ COMMANDS = {
     "export": "make a mesh of a run that other programs open",
     "evaluate": "judge finished runs with a CLIP",
     "report": "put a run on one page, or many in an index",
+    "reproduce": "make a table or figure of the paper",
     "compare": "train several configs on one prompt and set them side by side",
     "view": "watch and turn runs in a browser, finished ones and those that train",
     "guidance": "list, fetch and try the CLIPs",

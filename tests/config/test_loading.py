@@ -108,6 +108,12 @@ def test_mistakes_are_refused_by_name(key, value, words):
     assert key.split(".")[-1] in message or "clip.negatives" in message
 
 
+def test_mean_gradients_need_a_grid_of_parameters():
+    assert config(("log.field_gradients", "True")).log.field_gradients
+    with pytest.raises(UserError, match=r"log.field_gradients=True: the parameters of vox_imp"):
+        config(("log.field_gradients", "True"), ("field.name", "vox_imp"))
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

@@ -1,11 +1,9 @@
 """What a judge is asked, and what it is shown."""
 
-import numpy as np
 import pytest
 
 from voxjax.errors import UserError
 from voxjax.evaluation import judge
-from voxjax.structs import Rendering
 
 
 def test_prompts_are_normalised(tmp_path):
@@ -21,19 +19,6 @@ def test_prompts_are_normalised(tmp_path):
 
 def test_views_are_the_evaluation_view_and_its_turns():
     assert judge.eval_azimuths(4) == [30.0, 120.0, 210.0, 300.0]
-    asked = []
-
-    def spy(azimuth_deg, elevation_deg, size_px):
-        asked.append((azimuth_deg, elevation_deg, size_px))
-        shade = np.zeros((size_px, size_px, 3), np.float32)
-        shade[::2, :, 0] = 1.0
-        empty = np.zeros((size_px, size_px), np.float32)
-        return Rendering(colour=shade, transmittance=empty, depth=empty, overflow=np.zeros((), np.int32))
-
-    images = judge.judge_images(spy, [30.0, 120.0], 8)
-    assert asked == [(30.0, 45.0, 16), (120.0, 45.0, 16)]
-    # Two rows of the drawing, one red and one black, make one row of the judge's picture.
-    np.testing.assert_allclose(images, np.broadcast_to([0.5, 0, 0], (2, 8, 8, 3)), atol=1e-6)
 
 
 def test_a_caption_twice_is_refused_with_both_lines(tmp_path):

@@ -13,18 +13,29 @@ from voxjax.structs import TrainState
 SIDE, HALF_WIDTH = 20, 1.2
 
 
-def ball_params(colour, *, radius, centre=(0.0, 0.0, 0.0), shape=(SIDE, SIDE, SIDE)):
+def ball_params(colour, *, radius, centre=(0.0, 0.0, 0.0), shape=(SIDE, SIDE, SIDE), slope=1000.0):
     """A steep ball of density on the vertices, every vertex in one colour."""
     axes = [np.linspace(-HALF_WIDTH, HALF_WIDTH, n) - c for n, c in zip(shape, centre, strict=True)]
     x, y, z = np.meshgrid(*axes, indexing="ij")
     values = np.empty((*shape, 4), np.float32)
-    values[..., 0] = 1000.0 * (radius - np.sqrt(x**2 + y**2 + z**2))
+    values[..., 0] = slope * (radius - np.sqrt(x**2 + y**2 + z**2))
     share = np.clip(np.asarray(colour, np.float64), 1e-4, 1 - 1e-4)
     values[..., 1:] = np.log(share / (1 - share))
     return {"grid": jnp.asarray(values)}
 
 
-def write_run(workdir, prompt, colour, *, steps_done=None, radius=0.7, centre=(0, 0, 0), seed=0, **changes):
+def write_run(
+    workdir,
+    prompt,
+    colour,
+    *,
+    steps_done=None,
+    radius=0.7,
+    centre=(0, 0, 0),
+    slope=1000.0,
+    seed=0,
+    **changes,
+):
     """A run's folder as training leaves it: config and last checkpoint; in `changes` __ stands for a dot."""
     small = {
         "prompt": prompt,
@@ -46,7 +57,7 @@ def write_run(workdir, prompt, colour, *, steps_done=None, radius=0.7, centre=(0
     zero = jnp.zeros((), jnp.int32)
     state = TrainState(
         step=jnp.asarray(config.steps if steps_done is None else steps_done, jnp.int32),
-        params=ball_params(colour, radius=radius, centre=centre, shape=shape),
+        params=ball_params(colour, radius=radius, centre=centre, shape=shape, slope=slope),
         opt_state={"moment": jnp.zeros(2)},
         tracked={"occupancy": jnp.ones(shape, bool)},
         skipped=zero,

@@ -213,3 +213,20 @@ def test_masked_adam_against_numpy(uncorrected):
         for ours, theirs in zip(jax.tree.leaves(params), x, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
     assert int(state[0].updates) == 5
+
+
+def test_mean_gradients_of_the_grid_are_told_where_they_are_asked_for():
+    """Under plain descent with rate 1 the gradient is what a step takes away."""
+    for asked in (False, True):
+        parts = plain_parts(optimiser=plain_descent(), field_gradients=asked)
+        state = plain_state(parts)
+        after, metrics = make_step(parts)(state, plain_inputs())
+        moved = np.abs(np.asarray(state.params["grid"], np.float64) - np.asarray(after.params["grid"]))
+        assert moved[..., 1:].min() > 0
+        wanted = {
+            "gradient/mean_density": moved[..., 0].mean(),
+            "gradient/mean_colour": moved[..., 1:].mean(),
+        }
+        assert {name for name in metrics if "mean_" in name} == (set(wanted) if asked else set())
+        for name in wanted if asked else ():
+            np.testing.assert_allclose(metrics[name], wanted[name], rtol=1e-5)

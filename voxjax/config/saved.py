@@ -26,6 +26,7 @@ _BEFORE: dict[str, Any] = {
     "augment.blur_vertical_sd": 0.0,
     "optimiser.eps_uncorrected": False,
     "optimiser.warmup_shape": "linear",
+    "log.field_gradients": False,
     "output.mesh": True,
     "output.report": True,
 }

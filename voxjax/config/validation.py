@@ -203,6 +203,11 @@ def _check_pairs(config: ConfigDict) -> None:
             f"--config.clip.micro_batch={batch}: must divide the {images} images of a step (views_per_step x "
             f"n_diff x n_back) evenly: one of {divisors}, or 0 to choose by memory"
         )
+    if config.log.field_gradients and config.field.name != "vox_exp":
+        raise UserError(
+            f"--config.log.field_gradients=True: the parameters of {config.field.name} are not on vertices; "
+            "set it to False, or field.name=vox_exp"
+        )
     coarsest = config.field.side / 2 ** (len(config.progressive.boundaries) / 3)
     if coarsest < 4:
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -9,37 +10,78 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from voxjax.evaluation.entries import Entry
 
+_running: set[subprocess.Popen] = set()
 
-def start(module: str, arguments: Sequence[str], *, name: str) -> str:
+
+def start(module: str, arguments: Sequence[str], *, name: str, threads: int | None = None) -> str:
     """Runs `python -m module` to its end, passing on what it says.
 
     Args:
       module: a command of this package.
       arguments: its arguments.
       name: put before each line.
+      threads: how many it may use on CPU, for processes side by side; None for its own choice.
 
     Returns:
       Empty if all went well, else its last words.
     """
     last = ""
     command = [sys.executable, "-m", module, *arguments]
+    environment = dict(os.environ)
+    if threads:
+        flags = f"--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads={threads}"
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {flags}".strip()
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            print(f"[{name}] {line.rstrip()}", file=sys.stderr, flush=True)
-            last = line.strip() or last
+        _running.add(process)
+        try:
+            for line in process.stderr:
+                print(f"[{name}] {line.rstrip()}", file=sys.stderr, flush=True)
+                last = line.strip() or last
+        finally:
+            _running.discard(process)
     if process.returncode < 0:
         return f"killed by {signal.Signals(-process.returncode).name}; its last words: {last}"
     return (
         (last.removeprefix("voxjax: ") or f"exit status {process.returncode}") if process.returncode else ""
     )
+
+
+def stop_all() -> None:
+    """Ends every process that `start` waits for in some thread; a run that trains goes on another time."""
+    for process in tuple(_running):
+        process.terminate()
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def judge(entries: Sequence[Entry], judges: dict[str, str], prompt: str) -> tuple[dict[str, dict], str]:

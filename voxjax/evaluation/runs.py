@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxjax.errors import UserError
 from voxjax.evaluation.judge import normalise_prompt
-from voxjax.run import CONFIG, Run, load_run, read_config
+from voxjax.run import CONFIG, Run, kept_steps, load_run, read_config
+
+NO_RUN, UNFINISHED, UNREADABLE = f"no {CONFIG}", "not finished", "cannot be read"
+"""How the reasons begin for which folders are left out."""
 
 
 def matching_runs(patterns: Sequence[str]) -> tuple[set[Path], dict[str, str]]:
@@ -31,7 +34,7 @@ def matching_runs(patterns: Sequence[str]) -> tuple[set[Path], dict[str, str]]:
         if not runs:
             raise UserError(f"--runs={pattern}: no run there; name workdirs, such as 'runs/demo/*'")
         found |= runs
-        left_out.update({str(folder): f"no {CONFIG}" for folder in sorted(folders - runs)})
+        left_out.update({str(folder): NO_RUN for folder in sorted(folders - runs)})
     return found, left_out
 
 
@@ -52,35 +55,46 @@ def find_runs(
       UserError: no run matches one of the patterns, or the prompt of a run is not among the captions.
     """
     found, left_out = matching_runs(patterns)
+    readable = []
     for folder in sorted(found):
-        prompt = normalise_prompt(read_config(folder).prompt)
+        try:
+            prompt = normalise_prompt(read_config(folder).prompt)
+        except (UserError, AttributeError) as error:
+            left_out[str(folder)] = f"{UNREADABLE}: {error}"
+            continue
         if prompt not in prompts:
             raise UserError(f"{folder}: its prompt {prompt!r} is not a line of {prompts_file}")
-    return sorted(found), left_out
+        readable.append(folder)
+    return readable, left_out
 
 
-def open_runs(folders: Sequence[Path], left_out: dict[str, str]) -> list[Run]:
-    """Opens the finished runs.
+def finished_runs(folders: Sequence[Path], left_out: dict[str, str]) -> Iterator[Run]:
+    """Opens the finished runs, one at a time: hundreds of grids need not fit into memory together.
 
     Args:
       folders: workdirs.
-      left_out: reason why a folder is left out, to which this adds.
+      left_out: reason why a folder is left out, to which this adds; it begins with `UNFINISHED` or
+        `UNREADABLE`.
+
+    Yields:
+      Those that are finished.
 
     Raises:
-      UserError: none of them is finished.
+      UserError: none of them is.
     """
-    runs = []
+    n_finished = 0
     for folder in folders:
         try:
             run = load_run(folder)
-        except UserError as error:
-            left_out[str(folder)] = str(error)
+        except (UserError, ValueError, KeyError, OSError) as error:
+            begun = not isinstance(error, UserError) or kept_steps(folder)
+            left_out[str(folder)] = f"{UNREADABLE if begun else UNFINISHED}: {error}"
             continue
         if run.finished:
-            runs.append(run)
+            n_finished += 1
+            yield run
         else:
-            left_out[str(folder)] = f"not finished: step {run.step} of {run.config.steps}"
-    if not runs:
+            left_out[str(folder)] = f"{UNFINISHED}: step {run.step} of {run.config.steps}"
+    if not n_finished:
         reasons = "; ".join(f"{folder}: {reason}" for folder, reason in left_out.items())
         raise UserError(f"--runs: no finished run ({reasons})")
-    return runs

@@ -1,7 +1,7 @@
 """Retrieval scores: is an object's own caption the nearest of all?
 
 Notation. r runs, v views of each, c captions. `cosines` is [r, v, c]: unit image embeddings times unit text
-embeddings. `own` is [r], the index of each run's caption.
+embeddings. `own` is [r], the index of each run's caption. The first view is the evaluation view.
 """
 
 from __future__ import annotations
@@ -10,35 +10,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TOP = 5
+
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a set of objects: R-Precision@1 as in Dream Fields (arXiv 2112.01455, section 4).
+    """Scores of a set of objects.
 
     Attributes:
-      precision_per_view: share of all r * v views whose own caption is the nearest, in [0, 1].
-      precision_per_object: share of the r objects whose own caption is the nearest to the mean embedding of
-        their views (the mean of the cosines ranks alike), in [0, 1].
-      precision_first_view: share of the r objects whose first view alone finds its caption, in [0, 1].
-      mean_rank: mean over all views of the rank of the own caption, from 1 (best) to c.
-      mean_cosine: mean over all views of the cosine with the own caption, in [-1, 1].
-      view_ranks: [r, v] int, rank of the own caption.
-      object_ranks: [r] int, rank by the mean over the views.
+      n_captions: c.
+      view_ranks: [r, v] int, rank of the own caption, from 1 (best) to c.
+      object_ranks: [r] int, rank by the mean embedding of the views (the mean of the cosines ranks alike).
       view_best: [r, v] int, index of the nearest caption.
       object_best: [r] int, index of the caption nearest by the mean over the views.
-      view_cosines: [r, v], cosine with the own caption.
+      view_cosines: [r, v], cosine with the own caption, in [-1, 1].
     """
 
-    precision_per_view: float
-    precision_per_object: float
-    precision_first_view: float
-    mean_rank: float
-    mean_cosine: float
+    n_captions: int
     view_ranks: np.ndarray
     object_ranks: np.ndarray
     view_best: np.ndarray
     object_best: np.ndarray
     view_cosines: np.ndarray
+
+    def figures(self) -> dict[str, np.ndarray]:
+        """What the means are taken of, [r] each; R-Precision as in Dream Fields (arXiv 2112.01455).
+
+        Returns:
+          `r_precision_at_1_evaluation_view` (own caption nearest at the first view: the papers' figure),
+          `..._per_view` (share of the run's views), `..._per_object` (by the mean embedding), the same
+          `_at_5` where there are more than five captions (else every object is right), `mean_rank` and
+          `mean_cosine` over the views, and both at the evaluation view.
+        """
+        return figures(self.view_ranks, self.object_ranks, self.view_cosines, n_captions=self.n_captions)
+
+
+def figures(
+    view_ranks: np.ndarray, object_ranks: np.ndarray, view_cosines: np.ndarray, *, n_captions: int
+) -> dict[str, np.ndarray]:
+    """`Scores.figures` from ranks [r, v], [r] and cosines [r, v], as tables keep them."""
+    found = {}
+    for k in (1, TOP) if n_captions > TOP else (1,):
+        right = view_ranks <= k
+        found[f"r_precision_at_{k}_per_view"] = right.mean(axis=1)
+        found[f"r_precision_at_{k}_per_object"] = (object_ranks <= k).astype(np.float64)
+        found[f"r_precision_at_{k}_evaluation_view"] = right[:, 0].astype(np.float64)
+    found["mean_rank"] = view_ranks.mean(axis=1)
+    found["mean_cosine"] = view_cosines.mean(axis=1)
+    found["mean_rank_evaluation_view"] = view_ranks[:, 0].astype(np.float64)
+    found["mean_cosine_evaluation_view"] = view_cosines[:, 0]
+    return found
 
 
 def ranks(cosines: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -75,17 +96,11 @@ def retrieval_scores(cosines: np.ndarray, own: np.ndarray) -> Scores:
     if not np.isfinite(cosines).all():
         raise ValueError("a cosine is not finite")
     by_object = cosines.mean(axis=1)
-    view_ranks, object_ranks = ranks(cosines, own), ranks(by_object, own)
-    view_cosines = np.take_along_axis(cosines, own[:, None, None], axis=-1)[..., 0]
     return Scores(
-        precision_per_view=float(np.mean(view_ranks == 1)),
-        precision_per_object=float(np.mean(object_ranks == 1)),
-        precision_first_view=float(np.mean(view_ranks[:, 0] == 1)),
-        mean_rank=float(np.mean(view_ranks)),
-        mean_cosine=float(np.mean(view_cosines)),
-        view_ranks=view_ranks,
-        object_ranks=object_ranks,
+        n_captions=cosines.shape[-1],
+        view_ranks=ranks(cosines, own),
+        object_ranks=ranks(by_object, own),
         view_best=np.argmax(cosines, axis=-1),
         object_best=np.argmax(by_object, axis=-1),
-        view_cosines=view_cosines,
+        view_cosines=np.take_along_axis(cosines, own[:, None, None], axis=-1)[..., 0],
     )

@@ -6,15 +6,13 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from voxjax.config.naming import slug
+from voxjax.evaluation.processes import terminated_as_interrupted
 from voxjax.files import write_text
 from voxjax.making.options import QUALITIES, Choice
 
@@ -44,7 +42,7 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
     """
     command = [sys.executable, "-m", MODULE, f"--config={config}", f"--workdir={workdir}"]
     command += [f"--config.{key}={value}" for key, value in settings] + ["--force"] * force
-    with _terminated_as_interrupted(), subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with terminated_as_interrupted(), subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             return process.wait()
         finally:
@@ -52,23 +50,6 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def count_cores() -> int:

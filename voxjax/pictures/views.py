@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from voxjax.cameras import camera_rays, focal_px, near_far, orbit_pose
 from voxjax.fields.grid import occupied_box, without_empty
 from voxjax.pictures.outputs import PictureOptions, RenderView
+from voxjax.pictures.shading import lit, untextured
 from voxjax.rendering.marching import march_image
 from voxjax.run import Run
 from voxjax.structs import Array, Rays, Rendering, VoxelGrid
@@ -19,7 +20,7 @@ CHUNK_RAYS = 2048
 CHUNK_RAYS_GPU = 65536
 
 
-def view_of(run: Run, *, chunk_rays: int | None = None) -> RenderView:
+def view_of(run: Run, *, chunk_rays: int | None = None, textured: bool = True) -> RenderView:
     """What draws views of a run's object, with the radius it was trained with and the plain camera.
 
     The focal multiplier of training is left out, as in both references: pictures of differently trained
@@ -28,6 +29,7 @@ def view_of(run: Run, *, chunk_rays: int | None = None) -> RenderView:
     Args:
       run: an opened run.
       chunk_rays: rays rendered at a time, which bounds the memory; None chooses by the device.
+      textured: False for the bare shape in grey (see `shading`), at five times the cost.
 
     Returns:
       (azimuth_deg, elevation_deg, size_px) -> Rendering [size_px, size_px] of NumPy arrays.
@@ -38,12 +40,16 @@ def view_of(run: Run, *, chunk_rays: int | None = None) -> RenderView:
     near, far = near_far(radius)
     lower, upper = run.scene.lower, run.scene.upper
     clip = visible_box(run)
+    query = run.query if textured else untextured(run.query)
+    # Half a voxel; a field without a grid is as fine as its samples.
+    voxels = run.config.field.step_size_voxels if isinstance(run.scene, VoxelGrid) else 1.0
+    reach = 0.5 * run.stage.step_size / voxels
 
     def render_view(azimuth_deg: float, elevation_deg: float, size_px: int) -> Rendering:
         pose = orbit_pose(azimuth_deg, elevation_deg, radius)
         return march_image(
-            run.query,
-            run.scene,
+            query,
+            run.scene if textured else lit(run.scene, pose, reach),
             _rays(pose, focal_px(size_px), size_px),
             near=near,
             far=far,

@@ -120,6 +120,7 @@ def make_parts(
         optimiser=make_optimiser(options),
         rate=lambda count: rate * options.factor()(count),
         max_bad_steps=config.optimiser.max_bad_steps,
+        field_gradients=config.log.field_gradients,
     )
 
 

@@ -77,6 +77,8 @@ class Parts:
       track: `(tracked, centroid [3]) -> tracked` after the step; the centroid is the mean of all devices'.
       optimiser: of the parameters.
       rate: number of updates -> rate of the density, for the log.
+      field_gradients: whether the metrics hold the mean size of the gradient on the vertices of an explicit
+        grid.
       max_bad_steps: non-finite steps in a row after which the state stays as it is.
     """
 
@@ -93,3 +95,4 @@ class Parts:
     optimiser: optax.GradientTransformation
     rate: Schedule
     max_bad_steps: int
+    field_gradients: bool = False

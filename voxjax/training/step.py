@@ -37,8 +37,10 @@ def make_step(
       `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
       "loss/<name>", "clip_similarity" (mean cosine under the first model), "transmittance" and its target
       "tau", "gradient/density" and "gradient/colour" (norms; "gradient/network" where one network gives
-      both), "learning_rate", "overflow", "skipped", "skipped_in_row", and those of `regularise`. A step
-      whose loss, gradient or result is not finite leaves parameters and optimiser as they were.
+      both), "learning_rate", "overflow", "skipped", "skipped_in_row", and those of `regularise`; where
+      `parts.field_gradients`, "gradient/mean_density" and "gradient/mean_colour", the mean size of the whole
+      loss's derivative by the raw values of an explicit grid, over all vertices. A step whose loss, gradient
+      or result is not finite leaves parameters and optimiser as they were.
     """
 
     def step(state: TrainState, inputs: Inputs) -> tuple[TrainState, Metrics]:
@@ -67,6 +69,7 @@ def make_step(
             "skipped": state.skipped,
             "skipped_in_row": state.skipped_in_row,
             **_gradient_norms(gradients),
+            **(_field_gradients(gradients["grid"]) if parts.field_gradients else {}),
         }
         return state, {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
 
@@ -170,3 +173,9 @@ def _gradient_norms(gradients: Any) -> Metrics:
         parts = {"network": gradients}
     squares = {name: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(part)) for name, part in parts.items()}
     return {f"gradient/{name}": jnp.sqrt(square) for name, square in squares.items()}
+
+
+def _field_gradients(gradient: Array) -> Metrics:
+    """Mean size of the gradient of an explicit grid [x, y, z, 4] (Pure CLIP guidance, Figure 3)."""
+    size = jnp.abs(gradient)
+    return {"gradient/mean_density": jnp.mean(size[..., 0]), "gradient/mean_colour": jnp.mean(size[..., 1:])}
