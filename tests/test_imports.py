@@ -11,8 +11,8 @@ from voxjax import command
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "voxjax"
 
-GROUND = {"structs", "errors", "files", "command", "cameras", "schedules", "devices"}
-ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run"}
+GROUND = {"structs", "errors", "files", "run_files", "command", "cameras", "schedules", "devices"}
+ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run_config", "run"}
 COMMANDS = {"guidance.__main__" if name == "guidance" else name for name in command.COMMANDS} | {"__main__"}
 BELOW = GROUND | ROOT_ROOMS | {"config", "fields", "rendering", "augment", "guidance"}
 """What training stands on."""
@@ -24,6 +24,7 @@ ALLOWED = {
     "structs": set(),
     "errors": set(),
     "files": {"errors"},
+    "run_files": {"files"},
     "command": {"errors"},
     "cameras": {"structs"},
     "schedules": {"structs"},
@@ -38,7 +39,8 @@ ALLOWED = {
     "factory": GROUND | {"config", "fields", "progressive"},
     "progressive": GROUND | {"fields"},
     "checkpoint": GROUND,
-    "run": GROUND | {"config", "checkpoint", "factory", "progressive"},
+    "run_config": GROUND | {"config"},
+    "run": GROUND | {"config", "run_config", "checkpoint", "factory", "progressive"},
     "lattice": {"structs", "run"},
     # training
     "training": BELOW,
@@ -55,6 +57,9 @@ ALLOWED = {
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
+    # runs many of them on Ray; what needs jax to be checked is a process of its own
+    "sweeping": GROUND | {"__version__", "config", "run_config", "training.displays", "training.progress"},
+    "sweeping.check": GROUND | {"config", "factory", "guidance"},
     "making": GROUND | {"config", "guidance", "evaluation"},
     # commands: everything below, but not one another
     "train": BELOW | {"training", "pictures", "evaluation"},
@@ -64,6 +69,7 @@ ALLOWED = {
     "compare": BELOW | {"pictures", "evaluation"},
     "report": GROUND | {"run", "evaluation"},
     "view": GROUND | {"viewer"},
+    "sweep": GROUND | {"config", "sweeping"},
     "make": GROUND | {"config", "guidance", "making"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
@@ -78,7 +84,7 @@ ONLY_IN = {
     "orbax": {"checkpoint"},
     "tensorboardX": {"training.metrics"},
     "dm_pix": {"augment"},
-    "filelock": {"training.claim"},
+    "filelock": {"files"},
     "imageio_ffmpeg": {"pictures.video"},
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
@@ -89,8 +95,9 @@ ONLY_IN = {
     "viser": {"viewer"},
     "skimage": {"mesh.surface"},
     "xatlas": {"mesh.texture"},
+    "ray": {"sweeping.cluster"},
 }
-MAY_NOT = {"config": {"jax", "flax", "optax"}}
+MAY_NOT = {"config": {"jax", "flax", "optax"}, "sweeping": {"jax", "flax", "optax"}}
 
 
 @functools.cache

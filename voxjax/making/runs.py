@@ -6,22 +6,20 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
+from voxjax.command import terminated_as_interrupted
 from voxjax.config.naming import slug
 from voxjax.files import write_text
 from voxjax.making.options import QUALITIES, Choice
+from voxjax.run_files import CONFIG, MESH, PICTURES, REPORT
 
 MODULE = "voxjax.train"
-CHOICE, SEEDS, CONFIG = "make.json", "seeds", "config.json"
-PICTURES = ("preview.png", "eval.png", "turntable.mp4", "turntable_depth.mp4")
-RESULTS = (*PICTURES, "mesh.glb", "report.html")
+CHOICE, SEEDS = "make.json", "seeds"
+RESULTS = (*PICTURES, MESH, REPORT)
 """What a finished run may end with; a config can switch the last two off."""
 
 
@@ -44,7 +42,7 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
     """
     command = [sys.executable, "-m", MODULE, f"--config={config}", f"--workdir={workdir}"]
     command += [f"--config.{key}={value}" for key, value in settings] + ["--force"] * force
-    with _terminated_as_interrupted(), subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with terminated_as_interrupted(), subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             return process.wait()
         finally:
@@ -52,23 +50,6 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def count_cores() -> int:
