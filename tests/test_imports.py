@@ -16,6 +16,8 @@ ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run_config", "run"}
 COMMANDS = {"guidance.__main__" if name == "guidance" else name for name in command.COMMANDS} | {"__main__"}
 BELOW = GROUND | ROOT_ROOMS | {"config", "fields", "rendering", "augment", "guidance"}
 """What training stands on."""
+SHOWN = {"training.displays", "training.progress", "training.timing"}
+"""What of it shows and reads times, without jax."""
 
 # Rooms of voxjax, and the rooms that each may import besides itself. A module belongs to the longest name
 # that fits; one that fits none fails the test.
@@ -58,7 +60,7 @@ ALLOWED = {
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
     # runs many of them on Ray; what needs jax to be checked is a process of its own
-    "sweeping": GROUND | {"__version__", "config", "run_config", "training.displays", "training.progress"},
+    "sweeping": GROUND | {"__version__", "config", "run_config", *SHOWN},
     "sweeping.check": GROUND | {"config", "factory", "guidance"},
     "making": GROUND | {"config", "guidance", "evaluation"},
     # commands: everything below, but not one another

@@ -28,6 +28,16 @@ finally:
 """
 
 
+def begin(node, attempts=3):
+    """Starts a node of Ray, which gives up after half a minute: not long on a machine with much else to do."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return node()
+        except Exception:
+            if attempt == attempts:
+                raise
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A head with what it takes for a GPU and two nodes, a core each; a lost one is missed within seconds."""
@@ -38,17 +48,11 @@ def cluster():
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
         checks = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
         checks |= {"health_check_failure_threshold": 4}
-        started = Cluster(
-            initialize_head=True,
-            head_node_args={
-                "num_cpus": 1,
-                "num_gpus": 1,
-                "_system_config": checks,
-                "include_dashboard": False,
-            },
-        )
+        head = {"num_cpus": 1, "num_gpus": 1, "_system_config": checks, "include_dashboard": False}
+        head |= {"include_log_monitor": False}
+        started = begin(lambda: Cluster(initialize_head=True, head_node_args=head))
         for _ in range(2):
-            started.add_node(num_cpus=1)
+            begin(lambda: started.add_node(num_cpus=1, include_log_monitor=False))
         yield started
         started.shutdown()
 

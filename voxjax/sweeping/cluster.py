@@ -51,10 +51,11 @@ class Cluster:
             _refuse_deaf(address)
         try:
             ray.init(address or "local", namespace="voxjax", **options)
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError, AssertionError) as error:
-            words = " ".join(str(error).split())[:200] or type(error).__name__
+        except Exception as error:  # of many kinds, plain ones among them
+            if self.local:
+                raise UserError(f"Ray does not start here ({_in_short(error)}); try again") from error
             raise UserError(
-                f"--address={address}: no cluster of Ray answers ({words}); start one, or leave it away"
+                f"--address={address}: no cluster of Ray answers ({_in_short(error)}); start one, or leave it away"
             ) from error
         self._ray = ray
         self._work = ray.remote(_work)
