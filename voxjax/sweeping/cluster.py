@@ -55,7 +55,7 @@ class Cluster:
             if self.local:
                 raise UserError(f"Ray does not start here ({_in_short(error)}); try again") from error
             raise UserError(
-                f"--address={address}: no cluster of Ray answers ({_in_short(error)}); start one, or leave it away"
+                f"--address={address}: no cluster of Ray answers ({_in_short(error)}); start one first"
             ) from error
         self._ray = ray
         self._work = ray.remote(_work)
