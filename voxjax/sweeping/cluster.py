@@ -188,4 +188,5 @@ def _node_name() -> str:
 
 
 def _in_short(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    """Which error, and its first sentence."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()).split('. ')[0][:300]}"
