@@ -11,11 +11,13 @@ from voxjax import command
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "voxjax"
 
-GROUND = {"structs", "errors", "files", "command", "cameras", "schedules", "devices"}
-ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run"}
+GROUND = {"structs", "errors", "files", "run_files", "command", "cameras", "schedules", "devices"}
+ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run_config", "run"}
 COMMANDS = {"guidance.__main__" if name == "guidance" else name for name in command.COMMANDS} | {"__main__"}
 BELOW = GROUND | ROOT_ROOMS | {"config", "fields", "rendering", "augment", "guidance"}
 """What training stands on."""
+SHOWN = {"training.displays", "training.progress", "training.timing"}
+"""What of it shows and reads times, without jax."""
 
 # Rooms of voxjax, and the rooms that each may import besides itself. A module belongs to the longest name
 # that fits; one that fits none fails the test.
@@ -24,6 +26,7 @@ ALLOWED = {
     "structs": set(),
     "errors": set(),
     "files": {"errors"},
+    "run_files": {"files"},
     "command": {"errors"},
     "cameras": {"structs"},
     "schedules": {"structs"},
@@ -38,7 +41,8 @@ ALLOWED = {
     "factory": GROUND | {"config", "fields", "progressive"},
     "progressive": GROUND | {"fields"},
     "checkpoint": GROUND,
-    "run": GROUND | {"config", "checkpoint", "factory", "progressive"},
+    "run_config": GROUND | {"config"},
+    "run": GROUND | {"config", "run_config", "checkpoint", "factory", "progressive"},
     "lattice": {"structs", "run"},
     # training
     "training": BELOW,
@@ -55,6 +59,9 @@ ALLOWED = {
     "evaluation": BELOW | {"pictures", "mesh", "pocket", "training.timing"},
     # what the cells of a notebook call; it starts the commands as processes
     "notebook": GROUND | {"config", "run", "pictures", "evaluation"},
+    # runs many of them on Ray; what needs jax to be checked is a process of its own
+    "sweeping": GROUND | {"__version__", "config", "run_config", *SHOWN},
+    "sweeping.check": GROUND | {"config", "factory", "guidance"},
     "making": GROUND | {"config", "guidance", "evaluation"},
     # the paper's items as data; it starts the commands as processes
     "reproduction": GROUND
@@ -68,6 +75,7 @@ ALLOWED = {
     "reproduce": GROUND | {"config", "evaluation", "reproduction"},
     "report": GROUND | {"run", "evaluation"},
     "view": GROUND | {"viewer"},
+    "sweep": GROUND | {"config", "sweeping"},
     "make": GROUND | {"config", "guidance", "making"},
     "guidance.__main__": GROUND | {"guidance"},
     "__main__": {"errors", "command", "__version__"},
@@ -82,7 +90,7 @@ ONLY_IN = {
     "orbax": {"checkpoint"},
     "tensorboardX": {"training.metrics"},
     "dm_pix": {"augment"},
-    "filelock": {"training.claim"},
+    "filelock": {"files"},
     "imageio_ffmpeg": {"pictures.video"},
     "huggingface_hub": {"guidance"},
     "tokenizers": {"guidance", "pocket"},
@@ -93,8 +101,9 @@ ONLY_IN = {
     "viser": {"viewer"},
     "skimage": {"mesh.surface"},
     "xatlas": {"mesh.texture"},
+    "ray": {"sweeping.cluster"},
 }
-MAY_NOT = {"config": {"jax", "flax", "optax"}}
+MAY_NOT = {"config": {"jax", "flax", "optax"}, "sweeping": {"jax", "flax", "optax"}}
 
 
 @functools.cache

@@ -9,12 +9,8 @@ their shapes before reading (the grid grows during a run).
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import shutil
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +18,10 @@ import jax
 import numpy as np
 from flax import serialization
 
-from voxjax.files import write_text
+from voxjax import run_files
 from voxjax.structs import TrainState
 
-_ITEM, _LIST = "state", "files.json"
+_ITEM = "state"
 
 
 class Checkpoints:
@@ -43,9 +39,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Returns the steps of the checkpoints, ascending; some may turn out to be damaged."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(int(p.name) for p in self._folder.iterdir() if re.fullmatch(r"\d+", p.name))
+        return run_files.saved_steps(self._folder)
 
     def save(self, state: TrainState) -> None:
         """Writes `state` under its step and forgets all but the last few; nothing to do if it is there.
@@ -68,18 +62,11 @@ class Checkpoints:
         tree = jax.tree.map(np.asarray, serialization.to_state_dict(state))
         items = ocp.args.Composite(**{_ITEM: ocp.args.StandardSave(tree)})
         self._manager.save(step, args=items, force=True)
-        write_text(self._folder / str(step) / _LIST, json.dumps(_list_files(self._folder / str(step))))
+        run_files.write_list(self._folder / str(step))
 
     def damage(self, step: int) -> str:
         """Returns what is wrong with the files of a checkpoint, in words; empty if it is sound."""
-        folder = self._folder / str(step)
-        try:
-            wanted = json.loads((folder / _LIST).read_text(encoding="utf-8"))
-            found = _list_files(folder)
-        except (OSError, ValueError):
-            return f"{_LIST} is missing or cannot be read"
-        names = [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
-        return f"{names[0]} is not as it was written" if names else ""
+        return run_files.damage(self._folder / str(step))
 
     def fingerprint(self, step: int) -> str:
         """Returns a digest of a checkpoint's content, taken from the list of its files and checksums.
@@ -87,7 +74,7 @@ class Checkpoints:
         Raises:
           OSError: there is no such complete checkpoint.
         """
-        return hashlib.sha256((self._folder / str(step) / _LIST).read_bytes()).hexdigest()
+        return run_files.fingerprint(self._folder / str(step))
 
     def restore(self, step: int) -> dict[str, Any]:
         """Reads one checkpoint.
@@ -146,16 +133,6 @@ class Checkpoints:
         if self._manager is not None:
             self._manager.close()
             self._manager = None
-
-
-def _list_files(folder: Path) -> dict[str, list[int]]:
-    """Returns size and CRC-32 of every file below `folder`, apart from the list itself."""
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != _LIST:
-            content = path.read_bytes()
-            files[path.relative_to(folder).as_posix()] = [len(content), zlib.crc32(content)]
-    return files
 
 
 def to_state(tree: dict[str, Any], *, opt_state: Any) -> TrainState:

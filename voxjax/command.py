@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 from voxjax.errors import UserError
@@ -17,6 +21,7 @@ COMMANDS = {
     "evaluate": "judge finished runs with a CLIP",
     "report": "put a run on one page, or many in an index",
     "reproduce": "make a table or figure of the paper",
+    "sweep": "train prompts x configs x settings x seeds, on this machine or a cluster",
     "compare": "train several configs on one prompt and set them side by side",
     "view": "watch and turn runs in a browser, finished ones and those that train",
     "guidance": "list, fetch and try the CLIPs",
@@ -85,3 +90,20 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
         print("voxjax: interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -50,6 +50,34 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+class Busy(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def locked(file: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[None]:
+    """Holds a lock during the block; the system drops it with the process, however that ends.
+
+    Args:
+      file: of the lock; made, and left.
+      wait_s: seconds to wait where another process holds it.
+
+    Raises:
+      Busy: that one still holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise Busy(os.fspath(file)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _host() -> str:
     return re.sub(r"\W", "_", socket.gethostname())
 

@@ -9,16 +9,17 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from voxjax import run_files
 from voxjax.checkpoint import Checkpoints, to_state
-from voxjax.config.saved import differences, from_json
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
-from voxjax.files import refuse_unwritable
 from voxjax.progressive import Plan, Stage
+from voxjax.run_config import read_config as read_config
+from voxjax.run_config import refuse_other as refuse_other
 from voxjax.structs import TrainState
 
-CONFIG, CHECKPOINTS, METRICS = "config.json", "checkpoints", "metrics.jsonl"
-MESH, REPORT = "mesh.glb", "report.html"
+CONFIG, CHECKPOINTS, METRICS = run_files.CONFIG, run_files.CHECKPOINTS, run_files.METRICS
+MESH, REPORT = run_files.MESH, run_files.REPORT
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,6 @@ def open_run(workdir: str | Path, config: ConfigDict, state: TrainState) -> Run:
     return Run(Path(workdir), config, step, scene, field.query, plan, stage, state)
 
 
-def read_config(workdir: str | Path) -> ConfigDict:
-    """Reads the config of a run.
-
-    Raises:
-      UserError: the folder is not the workdir of a run.
-    """
-    path = Path(workdir) / CONFIG
-    try:
-        return from_json(path.read_text())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{workdir}: not the workdir of a run, it holds no {CONFIG}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not a config: {error}") from error
-
-
 def kept_steps(workdir: str | Path) -> list[int]:
     """Returns the steps of a run's checkpoints, ascending; the last may not be complete yet."""
     return Checkpoints(Path(workdir) / CHECKPOINTS).steps()
@@ -113,27 +99,3 @@ def load_run(workdir: str | Path, *, step: int | None = None) -> Run:
     if tree is None:
         raise UserError(f"{workdir}: no complete checkpoint yet; let the run get to its first one")
     return open_run(workdir, config, to_state(tree, opt_state=None))
-
-
-def refuse_other(workdir: Path, config: ConfigDict) -> None:
-    """Looks whether `workdir` is free for this config, and changes nothing.
-
-    Raises:
-      UserError: it holds a run of another config, or something that is no run, or cannot hold one.
-    """
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
-    refuse_unwritable(workdir, f"--workdir={workdir}")
-    # orbax takes its own path for a glob: what it saves there cannot be read.
-    if "[" in str(workdir.absolute()):
-        raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")
-    if (workdir / CONFIG).exists():
-        changed = differences(read_config(workdir), config)
-        if changed:
-            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise UserError(
-                f"{workdir} holds a run of another config ({'; '.join(changed[:3])}{more}); "
-                "give another --workdir, or delete that folder"
-            )
-    elif (workdir / CHECKPOINTS).exists():
-        raise UserError(f"{workdir} holds checkpoints without a {CONFIG}; give another --workdir")

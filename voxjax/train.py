@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from voxjax.command import Parser, run_command
 from voxjax.config.loading import load, take_overrides
 from voxjax.config.naming import default_workdir
-from voxjax.run import refuse_other
+from voxjax.run_config import refuse_other
 from voxjax.training.claim import claim
 
 

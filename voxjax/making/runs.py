@@ -11,15 +11,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from voxjax.command import terminated_as_interrupted
 from voxjax.config.naming import slug
 from voxjax.evaluation.processes import terminated_as_interrupted
 from voxjax.files import write_text
 from voxjax.making.options import QUALITIES, Choice
+from voxjax.run_files import CONFIG, MESH, PICTURES, REPORT
 
 MODULE = "voxjax.train"
-CHOICE, SEEDS, CONFIG = "make.json", "seeds", "config.json"
-PICTURES = ("preview.png", "eval.png", "turntable.mp4", "turntable_depth.mp4")
-RESULTS = (*PICTURES, "mesh.glb", "report.html")
+CHOICE, SEEDS = "make.json", "seeds"
+RESULTS = (*PICTURES, MESH, REPORT)
 """What a finished run may end with; a config can switch the last two off."""
 
 

@@ -22,7 +22,8 @@ from voxjax.evaluation.processes import judge
 from voxjax.files import write_text
 from voxjax.guidance import names
 from voxjax.guidance.ensemble import guide_specs
-from voxjax.making.runs import CONFIG, SEEDS, train
+from voxjax.making.runs import SEEDS, train
+from voxjax.run_files import CONFIG, LOCK
 
 VERDICT = "seeds.json"
 JUDGES = ("ViT-B/32", "ViT-B/16", "ViT-L/14", "RN50")
@@ -130,7 +131,7 @@ def keep_best(workdir: Path, scores: Mapping[int, float], judge_name: str) -> in
     source = workdir / SEEDS / str(best)
     before = _read_verdict(workdir)
     record = {"best": best, "judge": judge_name, "scores": {str(s): scores[s] for s in sorted(scores)}}
-    kept = sorted(path.name for path in source.iterdir() if path.name != ".lock")
+    kept = sorted(path.name for path in source.iterdir() if path.name != LOCK)
     # First the record: files that are named in it may be taken away by the next best.
     write_text(workdir / VERDICT, json.dumps({**record, "kept": [*kept]}, indent=2) + "\n")
     for name in {*before.get("kept", ()), *kept}:

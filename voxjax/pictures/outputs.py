@@ -17,15 +17,13 @@ from PIL import Image
 from voxjax.pictures.contact_sheet import HEAD_PX, labelled_rows
 from voxjax.pictures.images import colour_image, depth_image, depth_range, opacity_image, save_png
 from voxjax.pictures.video import open_video
+from voxjax.run_files import PICTURES
 from voxjax.structs import Rendering
 
 # (azimuth_deg, elevation_deg, size_px) -> Rendering [size_px, size_px] of NumPy arrays.
 RenderView = Callable[[float, float, int], Rendering]
 
-PREVIEW = "preview.png"
-EVALUATION = "eval.png"
-TURNTABLE = "turntable.mp4"
-TURNTABLE_DEPTH = "turntable_depth.mp4"
+PREVIEW, EVALUATION, TURNTABLE, TURNTABLE_DEPTH = PICTURES
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from ml_collections import ConfigDict
 
 from voxjax.config.saved import to_json
 from voxjax.errors import UserError
-from voxjax.files import remove_leftovers, write_text
-from voxjax.run import CONFIG, refuse_other
+from voxjax.files import Busy, locked, remove_leftovers, write_text
+from voxjax.run_config import refuse_other
+from voxjax.run_files import CONFIG, LOCK
 
 
 @contextmanager
@@ -27,12 +27,11 @@ def claim(workdir: Path, config: ConfigDict) -> Iterator[None]:
     refuse_other(workdir, config)
     workdir.mkdir(parents=True, exist_ok=True)
     try:
-        # The system drops the lock with the process, however that ends.
-        with FileLock(workdir / ".lock", timeout=0):
+        with locked(workdir / LOCK):
             remove_leftovers(workdir)
             refuse_other(workdir, config)
             if not (workdir / CONFIG).exists():
                 write_text(workdir / CONFIG, to_json(config))
             yield
-    except Timeout as error:
+    except Busy as error:
         raise UserError(f"{workdir}: another process is training here; wait for it or stop it") from error

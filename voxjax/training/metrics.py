@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voxjax.files import write_text
-
-JSONL = "metrics.jsonl"
+from voxjax.run_files import METRICS
 
 
 class ScalarWriter:
@@ -27,7 +26,7 @@ class ScalarWriter:
     def __init__(self, workdir: str | Path, *, start: int = 0):
         from tensorboardX import SummaryWriter
 
-        self._path = Path(workdir) / JSONL
+        self._path = Path(workdir) / METRICS
         if self._path.exists():
             kept = [line for line in self._path.read_text().splitlines() if 0 <= _step_of(line) <= start]
             write_text(self._path, "".join(line + "\n" for line in kept))

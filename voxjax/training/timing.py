@@ -21,8 +21,8 @@ import psutil
 
 from voxjax import __version__
 from voxjax.files import write_text
+from voxjax.run_files import SUMMARY
 
-SUMMARY = "summary.json"
 _PHASES = ("loading", "compile", "training", "picture")
 _ADDED = (*(f"{name}_seconds" for name in _PHASES), "steady_steps", "steady_seconds", "programs", "starts")
 

@@ -1,0 +1,1 @@
+"""A run that does nothing, for `sweep_overhead`."""

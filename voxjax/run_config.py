@@ -1,0 +1,51 @@
+"""The config that a run's folder holds: read, and held against another. Needs no jax."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from voxjax.config.saved import differences, from_json
+from voxjax.errors import UserError
+from voxjax.files import refuse_unwritable
+from voxjax.run_files import CHECKPOINTS, CONFIG
+
+
+def read_config(workdir: str | Path) -> ConfigDict:
+    """Reads the config of a run.
+
+    Raises:
+      UserError: the folder is not the workdir of a run.
+    """
+    path = Path(workdir) / CONFIG
+    try:
+        return from_json(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{workdir}: not the workdir of a run, it holds no {CONFIG}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a config: {error}") from error
+
+
+def refuse_other(workdir: Path, config: ConfigDict) -> None:
+    """Looks whether `workdir` is free for this config, and changes nothing.
+
+    Raises:
+      UserError: it holds a run of another config, or something that is no run, or cannot hold one.
+    """
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
+    refuse_unwritable(workdir, f"--workdir={workdir}")
+    # orbax takes its own path for a glob: what it saves there cannot be read.
+    if "[" in str(workdir.absolute()):
+        raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")
+    if (workdir / CONFIG).exists():
+        changed = differences(read_config(workdir), config)
+        if changed:
+            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise UserError(
+                f"{workdir} holds a run of another config ({'; '.join(changed[:3])}{more}); "
+                "give another --workdir, or delete that folder"
+            )
+    elif (workdir / CHECKPOINTS).exists():
+        raise UserError(f"{workdir} holds checkpoints without a {CONFIG}; give another --workdir")
