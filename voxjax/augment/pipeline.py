@@ -87,18 +87,52 @@ def _uniform(key: Array, n: int, per_image: int) -> Array:
     return jax.random.uniform(key, (n * per_image,)).reshape(n, per_image)
 
 
-def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptions) -> tuple[Array, Array]:
-    """DiffAug: [v, h, w, 3], [v, h, w] -> [v * n_diff, h, w, 3], [v * n_diff, h, w]."""
-    colour = jnp.repeat(colour, options.n_diff, axis=0)
-    transmittance = jnp.repeat(transmittance, options.n_diff, axis=0)
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some of the images that follow each other, where several devices share the work.
+
+    Attributes:
+      first: index of the first one, [] int32.
+      size: m, how many, static.
+    """
+
+    first: Array
+    size: int
+
+    def images(self) -> Array:
+        """Their indices, [m]."""
+        return self.first + jnp.arange(self.size)
+
+    def sources(self, copies: int, n: int) -> Array:
+        """Indices of what they come from, if each of n things is the source of `copies` images.
+
+        Returns:
+          [at most n], things that follow each other, enough wherever a block of this size begins.
+        """
+        even = (n * copies) % self.size == 0 and (self.size % copies == 0 or copies % self.size == 0)
+        count = max(self.size // copies, 1) if even else min((self.size - 1) // copies + 2, n)
+        return jnp.minimum(self.first // copies, n - count) + jnp.arange(count)
+
+
+def _diff(
+    key: Array, colour: Array, transmittance: Array, options: AugmentOptions, rows: Array | None
+) -> tuple[Array, Array]:
+    """DiffAug: [v, h, w, 3], [v, h, w] -> [v * n_diff, h, w, 3], [v * n_diff, h, w], or `rows` of those."""
+    n_draws = colour.shape[0] * options.n_diff
+    if rows is None:
+        colour = jnp.repeat(colour, options.n_diff, axis=0)
+        transmittance = jnp.repeat(transmittance, options.n_diff, axis=0)
+    else:
+        colour, transmittance = (x[rows // options.n_diff] for x in (colour, transmittance))
     if options.under == "white":
         colour = colour + transmittance[..., None]
     if not options.diff:
         return colour, transmittance
-    n, height, width, _ = colour.shape
-    u = _uniform(key, n, 8)
+    height, width = colour.shape[1:3]
+    u = _uniform(key, n_draws, 8)
     # One change of size for all images, as in the released code; the last number of an image is for it.
     u = u.at[:, 7].set(u[0, 7])
+    u = u if rows is None else u[rows]
 
     def augment(numbers: Array, a_colour: Array, a_transmittance: Array) -> tuple[Array, Array]:
         draw = diffaugment.draw_from_uniform(numbers, (height, width), ranges=options.ranges)
@@ -113,15 +147,29 @@ def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptio
     return jax.vmap(augment)(u, colour, transmittance)
 
 
-def _backgrounds(key: Array, n_views: int, size: tuple[int, int], options: AugmentOptions) -> Array:
-    """BackAug: what stands behind each image, [n_views, n_diff or 1, n_back, *size, 3] in [0, 1]."""
+def _backgrounds(
+    key: Array, n_views: int, size: tuple[int, int], options: AugmentOptions, block: Block | None
+) -> Array:
+    """BackAug: what stands behind each image, in [0, 1].
+
+    Returns:
+      [n_views, n_diff or 1, n_back, *size, 3], or [m, *size, 3] for a block of images.
+    """
     copies = 1 if options.share_backgrounds or not options.back else options.n_diff
-    shape = (n_views, copies, options.n_back)
+    shape = (n_views, copies, options.n_back) if block is None else (block.size,)
     if not options.back:
         # On white the object stands already: nothing is added to it.
         return jnp.full((*shape, *size, 3), 0.0 if options.under == "white" else options.background)
     n = n_views * copies * options.n_back
     u = background.uniform_16bit(key, (n, background.numbers_needed(size)))
+    made, row = u, None
+    if block is not None and copies > 1:
+        made = u[block.images()]
+    elif block is not None:
+        views = block.sources(options.n_diff * options.n_back, n_views)
+        made = u.reshape(n_views, -1, u.shape[1])[views].reshape(-1, u.shape[1])
+        view, image = jnp.divmod(block.images(), options.n_diff * options.n_back)
+        row = (view - views[0]) * options.n_back + image % options.n_back
 
     def draw(numbers: Array) -> Array:
         return background.background_from_uniform(
@@ -134,31 +182,39 @@ def _backgrounds(key: Array, n_views: int, size: tuple[int, int], options: Augme
             vertical_sd=options.blur_vertical_sd,
         )
 
-    return jax.vmap(draw)(u).reshape(*shape, *size, 3)
+    behind = jax.vmap(draw)(made)
+    return (behind if row is None else behind[row]).reshape(*shape, *size, 3)
 
 
 def _composite(
-    key: Array, colour: Array, transmittance: Array, options: AugmentOptions, *, n_views: int
+    key: Array,
+    colour: Array,
+    transmittance: Array,
+    options: AugmentOptions,
+    *,
+    n_views: int,
+    block: Block | None,
 ) -> Array:
     """Pictures before backgrounds: [v * n_diff * k, h, w, 3] -> [v * n_diff * n_back, h, w, 3].
 
-    k is 1, or n_back where every image has been cropped on its own already.
+    k is 1, or n_back where every image has been cropped on its own already. Of a block: [m, h, w, 3] both.
     """
     size = colour.shape[1:3]
-    behind = _backgrounds(key, n_views, (size[0], size[1]), options)
-    shape = (n_views, options.n_diff, -1, *size)
+    behind = _backgrounds(key, n_views, (size[0], size[1]), options, block)
+    shape = (n_views, options.n_diff, -1, *size) if block is None else (block.size, *size)
     colour, light = colour.reshape(*shape, 3), transmittance.reshape(*shape, 1)
     if options.composite == "darkened":
         colour = colour * (1.0 - light)
     images = colour + light * behind
     images = jnp.clip(images, 0.0, 1.0) if options.clip_to_unit else images
-    chex.assert_shape(images, (n_views, options.n_diff, options.n_back, *size, 3))
+    if block is None:
+        chex.assert_shape(images, (n_views, options.n_diff, options.n_back, *size, 3))
     return images.reshape(-1, *size, 3)
 
 
-def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
-    """PerspAug and crop: [n, h, w, c] -> [n, h', w', c]."""
-    n, height, width, channels = images.shape
+def _view(key: Array, images: Array, options: AugmentOptions, *, n: int, block: Block | None) -> Array:
+    """PerspAug and crop: [n, h, w, c] -> [n, h', w', c], or a block of them."""
+    height, width, channels = images.shape[1:]
     if not (options.persp or options.crop):
         return images
     taken = options.crop_px if options.crop else 0
@@ -167,6 +223,7 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
         raise ValueError(f"cropping {taken} pixels off a {height} x {width} image leaves nothing")
     u = _uniform(key, n, 11)
     u = jnp.broadcast_to(u[:1], u.shape) if options.shared_view_draws else u
+    u = u if block is None else u[block.images()]
 
     def look(numbers: Array, image: Array) -> Array:
         row, column = jnp.floor(numbers[:2] * (taken + 1)).astype(jnp.int32)
@@ -183,7 +240,9 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
     return jax.vmap(look)(u, images)
 
 
-def augment_views(key: Array, colour: Array, transmittance: Array, *, options: AugmentOptions) -> Array:
+def augment_views(
+    key: Array, colour: Array, transmittance: Array, *, options: AugmentOptions, block: Block | None = None
+) -> Array:
     """Turns rendered views into the images that a CLIP is to judge.
 
     Args:
@@ -191,6 +250,7 @@ def augment_views(key: Array, colour: Array, transmittance: Array, *, options: A
       colour: [v, height, width, 3], premultiplied colour over no background.
       transmittance: [v, height, width], in [0, 1].
       options: see `AugmentOptions`.
+      block: which of the images, with the draws that they have among all; None for all of them.
 
     Returns:
       [v * n_diff * n_back, height', width', 3], sorted by view, then DiffAug draw, then background; smaller
@@ -203,18 +263,24 @@ def augment_views(key: Array, colour: Array, transmittance: Array, *, options: A
     chex.assert_equal_shape_prefix([colour, transmittance], 3)
     chex.assert_rank([colour, transmittance], [4, 3])
     n_views = colour.shape[0]
+    n = n_views * options.n_diff * options.n_back
+    rows = None if block is None else block.sources(options.n_back, n_views * options.n_diff)
     diff_key, back_key, view_key = jax.random.split(key, 3)
-    colour, transmittance = _diff(diff_key, colour, transmittance, options)
+    colour, transmittance = _diff(diff_key, colour, transmittance, options, rows)
+    if block is not None and rows is not None:
+        source = block.images() // options.n_back - rows[0]
+        colour, transmittance = colour[source], transmittance[source]
     if not options.background_px:
-        images = _composite(back_key, colour, transmittance, options, n_views=n_views)
-        return _view(view_key, images, options)
+        images = _composite(back_key, colour, transmittance, options, n_views=n_views, block=block)
+        return _view(view_key, images, options, n=n, block=block)
     both = jnp.concatenate([colour, transmittance[..., None]], axis=-1)
-    both = _view(
-        view_key, jnp.repeat(both, options.n_back, axis=0), dataclasses.replace(options, persp=False)
-    )
+    both = both if block is not None else jnp.repeat(both, options.n_back, axis=0)
+    both = _view(view_key, both, dataclasses.replace(options, persp=False), n=n, block=block)
     both = resize_to(both, options.background_px)
-    images = _composite(back_key, both[..., :3], both[..., 3], options, n_views=n_views)
-    return _view(view_key, images, dataclasses.replace(options, crop=False)) if options.persp else images
+    images = _composite(back_key, both[..., :3], both[..., 3], options, n_views=n_views, block=block)
+    if not options.persp:
+        return images
+    return _view(view_key, images, dataclasses.replace(options, crop=False), n=n, block=block)
 
 
 def resize_to(images: Array, size_px: int) -> Array:

@@ -24,6 +24,7 @@ from voxjax.training import losses
 from voxjax.training.guides import GuideSpec, Loaded
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
 from voxjax.training.parts import Metrics, Parts
+from voxjax.training.sharing import Share
 from voxjax.training.views import Room, first_occupancy, make_render
 from voxjax.training.visibility import distance_to_cameras
 
@@ -78,6 +79,7 @@ def make_parts(
     room: Room,
     guides: Loaded,
     active: tuple[int, ...],
+    share: Share | None = None,
 ) -> Parts:
     """Returns the parts of the step on one grid.
 
@@ -88,8 +90,10 @@ def make_parts(
       room: from `views.choose_room`.
       guides: the models of the run.
       active: indices of those that take part.
+      share: how the devices share the work of a step; None where each does all of it.
     """
-    field = make_stage_field(config, plan, stage, capacity=room.vertices, training=True)
+    in_parts = None if share is None else share.apply
+    field = make_stage_field(config, plan, stage, capacity=room.vertices, in_parts=in_parts, training=True)
     options = make_optimiser_options(config)
     explicit = is_explicit(field)
     rate = options.rate_density if explicit else options.rate_network
@@ -97,10 +101,8 @@ def make_parts(
     loss = config.loss
     return Parts(
         bake=lambda params, tracked: field.apply({"params": params, "tracked": tracked}, method="bake"),
-        render=make_render(config, field, stage, room),
-        augment=lambda key, colour, transmittance: pipeline.augment_views(
-            key, colour, transmittance, options=augmentation
-        ),
+        render=make_render(config, field, stage, room, share),
+        augment=_make_augment(augmentation, share),
         resize=pipeline.resize_to,
         guides=tuple(guides.guides[i] for i in active),
         weights=make_weights(config, tuple(guides.specs[i] for i in active), on_grid=has_grid(field)),
@@ -120,7 +122,24 @@ def make_parts(
         optimiser=make_optimiser(options),
         rate=lambda count: rate * options.factor()(count),
         max_bad_steps=config.optimiser.max_bad_steps,
+        n_images=config.cameras.views_per_step * config.augment.n_diff * config.augment.n_back,
+        share=share,
     )
+
+
+def _make_augment(
+    options: pipeline.AugmentOptions, share: Share | None
+) -> Callable[[Array, Array, Array], Array]:
+    """`(key, colour, transmittance) -> images`, this device's block of them where devices share the work."""
+
+    def augment(key: Array, colour: Array, transmittance: Array) -> Array:
+        block = None
+        if share is not None:
+            n = colour.shape[0] * options.n_diff * options.n_back
+            block = pipeline.Block(share.first(n), share.rows(n))
+        return pipeline.augment_views(key, colour, transmittance, options=options, block=block)
+
+    return augment
 
 
 def _make_regularise(
