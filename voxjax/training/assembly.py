@@ -13,7 +13,9 @@ from ml_collections import ConfigDict
 
 from voxjax import schedules
 from voxjax.augment import pipeline
+from voxjax.augment.block import Block
 from voxjax.augment.diffaugment import DiffAugRanges
+from voxjax.augment.options import AugmentOptions
 from voxjax.cameras import near_far
 from voxjax.factory import make_stage_field, step_of
 from voxjax.fields import grid, has_grid, is_explicit
@@ -127,16 +129,14 @@ def make_parts(
     )
 
 
-def _make_augment(
-    options: pipeline.AugmentOptions, share: Share | None
-) -> Callable[[Array, Array, Array], Array]:
+def _make_augment(options: AugmentOptions, share: Share | None) -> Callable[[Array, Array, Array], Array]:
     """`(key, colour, transmittance) -> images`, this device's block of them where devices share the work."""
 
     def augment(key: Array, colour: Array, transmittance: Array) -> Array:
         block = None
         if share is not None:
             n = colour.shape[0] * options.n_diff * options.n_back
-            block = pipeline.Block(share.first(n), share.rows(n))
+            block = Block(share.first(n), share.rows(n))
         return pipeline.augment_views(key, colour, transmittance, options=options, block=block)
 
     return augment
@@ -170,7 +170,7 @@ def _make_track(config: ConfigDict, field: Any) -> Callable[[Any, Array | None],
     return lambda tracked, centroid: field.track(tracked, centroid, **options)
 
 
-def make_augmentation(config: ConfigDict, clip_px: int) -> pipeline.AugmentOptions:
+def make_augmentation(config: ConfigDict, clip_px: int) -> AugmentOptions:
     """Returns the options of the augmentation pipeline.
 
     Args:
@@ -182,7 +182,7 @@ def make_augmentation(config: ConfigDict, clip_px: int) -> pipeline.AugmentOptio
     batch_resize, zoom = options.pop("batch_resize"), options.pop("zoom")
     names = [each.name for each in dataclasses.fields(DiffAugRanges) if each.name != "zoom"]
     ranges = DiffAugRanges(**{name: options.pop(name) for name in names}, zoom=zoom if batch_resize else None)
-    return pipeline.AugmentOptions(ranges=ranges, **options)
+    return AugmentOptions(ranges=ranges, **options)
 
 
 def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:
