@@ -28,7 +28,8 @@ def get_config(variant: str = "") -> ConfigDict:
     c.seed = 0  # base key of every random draw (ours)
     c.steps = _OF  # optimisation steps (paper)
     c.schedule_steps = 0  # steps that fractions refer to; 0 = `steps` (ours; code: plain step numbers)
-    c.devices = 0  # local devices that share a step, each with its own views; 0 = all (ours)
+    c.devices = 0  # local devices that a step runs on; 0 = all (ours)
+    c.parallel = "split"  # they share the work of one step, "split"; or each has "views" of its own (ours)
     c.cache_dir = "auto"  # jax's compilation cache: "auto" = ~/.cache/voxjax, "" = none, or a folder (ours)
 
     c.field = _field()

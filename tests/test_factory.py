@@ -7,7 +7,7 @@ from helpers.small_training import ROOT
 from ml_collections import ConfigDict
 
 from voxjax.augment.diffaugment import DiffAugRanges
-from voxjax.augment.pipeline import AugmentOptions
+from voxjax.augment.options import AugmentOptions
 from voxjax.config.loading import load
 from voxjax.config.saved import flatten, from_json, to_json
 from voxjax.factory import make_plan, make_stage_field

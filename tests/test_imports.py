@@ -49,7 +49,8 @@ ALLOWED = {
     "training.timing": GROUND | {"__version__"},
     "training.losses": {"structs"},
     "training.optimiser": {"structs", "schedules"},
-    "training.parts": {"structs", "schedules", "training.optimiser"},
+    "training.sharing": {"structs"},
+    "training.parts": {"structs", "schedules", "training.optimiser", "training.sharing"},
     "training.step": GROUND | {"training.losses", "training.optimiser", "training.parts"},
     "training.parallel": set(),
     # what looks at runs
@@ -82,7 +83,8 @@ ALLOWED = {
 }
 # What the numerical core must not even be near: disk, clock, log, randomness of the host.
 PURE = ("structs", "cameras", "schedules", "fields", "rendering", "augment")
-PURE += ("training.losses", "training.optimiser", "training.parts", "training.step", "training.parallel")
+PURE += ("training.losses", "training.optimiser", "training.sharing", "training.parts")
+PURE += ("training.step", "training.parallel")
 OUTSIDE = {"os", "io", "time", "datetime", "logging", "pathlib", "sys", "random", "absl", "rich", "json"}
 # Packages that one room alone may know.
 ONLY_IN = {

@@ -90,7 +90,13 @@ def make_plan(config: ConfigDict) -> Plan:
 
 
 def make_stage_field(
-    config: ConfigDict, plan: Plan, stage: Stage, *, capacity: int | None = None, training: bool = False
+    config: ConfigDict,
+    plan: Plan,
+    stage: Stage,
+    *,
+    capacity: int | None = None,
+    in_parts: Callable[..., Any] | None = None,
+    training: bool = False,
 ) -> Any:
     """Returns the field (a linen module) at one grid size.
 
@@ -99,6 +105,7 @@ def make_stage_field(
       plan: from `make_plan`.
       stage: of the plan.
       capacity: room for vertices that are evaluated, for fields that can leave some out; None for all.
+      in_parts: how several devices share those vertices, see `fields.implicit.VoxImp`; None for one device.
       training: whether it is rendered to be trained, and not for pictures.
 
     Raises:
@@ -115,7 +122,7 @@ def make_stage_field(
     # Functions, as the config of an older run lacks the groups of later fields.
     options: dict[str, Callable[[], dict[str, Any]]] = {
         "vox_exp": lambda: grid_options,
-        "vox_imp": lambda: {**grid_options, **config.vox_imp, "capacity": capacity},
+        "vox_imp": lambda: {**grid_options, **config.vox_imp, "capacity": capacity, "in_parts": in_parts},
         "dream_fields": lambda: {
             "lower": plan.lower,
             "upper": plan.upper,

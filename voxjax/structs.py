@@ -91,6 +91,7 @@ class Rendering:
       overflow: [] int32, samples that did not fit the fixed capacity and were left out (0 when all is well).
       centroid: [3], mean position of all samples, weighted with density, world frame, without gradient; NaN
         where all is empty. None where it was not asked for.
+      mass: [], sum of the densities that `centroid` is the mean over; None likewise.
     """
 
     colour: Array
@@ -98,6 +99,7 @@ class Rendering:
     depth: Array
     overflow: Array
     centroid: Array | None = None
+    mass: Array | None = None
 
 
 @struct.dataclass

@@ -10,7 +10,7 @@ import scipy.special
 
 from voxjax.augment import background, diffaugment, perspective, pipeline
 from voxjax.augment.diffaugment import DiffAugRanges
-from voxjax.augment.pipeline import AugmentOptions
+from voxjax.augment.options import AugmentOptions
 
 SIDE, VIEWS = 16, 2
 OFF = AugmentOptions(

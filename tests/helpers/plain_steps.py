@@ -47,6 +47,7 @@ def plain_parts(**changes):
         "optimiser": make_optimiser(OptimiserOptions(decay_steps=10)),
         "rate": lambda count: 0.1 * 0.1 ** (count / 10),
         "max_bad_steps": 20,
+        "n_images": 2,
     }
     return Parts(**{**given, **changes})
 

@@ -16,66 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from voxjax.augment import background, diffaugment, perspective
-from voxjax.augment.diffaugment import DiffAugRanges
+from voxjax.augment.block import Block
+from voxjax.augment.options import AugmentOptions
 from voxjax.structs import Array
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentOptions:
-    """What is done to a rendered view; static and hashable. The defaults are the paper's for Vox_Exp.
-
-    Attributes:
-      diff: DiffAug on or off.
-      back: random backgrounds, or one even `background`.
-      persp: random perspective (the paper: on for Vox_Exp, off for Vox_Imp).
-      crop: random crop.
-      n_diff: DiffAug draws per view; as many copies are made when `diff` is off.
-      n_back: backgrounds of a view; as many copies are made when `back` is off.
-      ranges: how far DiffAug goes.
-      back_probabilities: of checkerboard, noise and smooth noise.
-      blur_sd: range of the background blur's standard deviation, pixels.
-      blur_reflect: mirrored borders in the blur; False for Dream Fields' zeros.
-      blur_vertical_sd: standard deviation of that blur along columns, pixels; 0 for the one that is drawn.
-      share_backgrounds: each background stands behind every DiffAug copy of its view; False gives every image
-        one of its own.
-      background_px: side at which the composite is made, after crop and resize; 0 for that of the render.
-      under: what lies under the object while DiffAug sees it: "nothing", or "white": colour + T, to which the
-        background is then added (released code: outside of the object images are bright, up to 2).
-      composite: "premultiplied": colour + T * background; or "darkened": colour * (1 - T) + T * background,
-        which darkens thin density twice (Dream Fields' released code).
-      background: grey level in [0, 1] behind the object where `back` is off; 1 is white.
-      distortion: of the perspective, in [0, 1).
-      persp_probability: share of the images that get a perspective.
-      crop_px: pixels that the crop takes off each side length.
-      clip_to_unit: clip the composite to [0, 1]; both references do not.
-      move_transmittance: DiffAug moves opacity with colour; False repeats the released code.
-      shared_background_draws: blur strength and spectrum drawn once a step; True repeats the released code.
-      shared_view_draws: perspective and crop drawn once a step; True repeats the released code.
-    """
-
-    diff: bool = True
-    back: bool = True
-    persp: bool = True
-    crop: bool = True
-    n_diff: int = 8
-    n_back: int = 8
-    ranges: DiffAugRanges = DiffAugRanges()
-    back_probabilities: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
-    blur_sd: tuple[float, float] = (0.0, 10.0)
-    blur_reflect: bool = True
-    blur_vertical_sd: float = 0.0
-    share_backgrounds: bool = True
-    background_px: int = 0
-    under: str = "nothing"
-    composite: str = "premultiplied"
-    background: float = 1.0
-    distortion: float = 0.6
-    persp_probability: float = 1.0
-    crop_px: int = 16
-    clip_to_unit: bool = False
-    move_transmittance: bool = True
-    shared_background_draws: bool = False
-    shared_view_draws: bool = False
 
 
 def _uniform(key: Array, n: int, per_image: int) -> Array:
@@ -87,18 +30,25 @@ def _uniform(key: Array, n: int, per_image: int) -> Array:
     return jax.random.uniform(key, (n * per_image,)).reshape(n, per_image)
 
 
-def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptions) -> tuple[Array, Array]:
-    """DiffAug: [v, h, w, 3], [v, h, w] -> [v * n_diff, h, w, 3], [v * n_diff, h, w]."""
-    colour = jnp.repeat(colour, options.n_diff, axis=0)
-    transmittance = jnp.repeat(transmittance, options.n_diff, axis=0)
+def _diff(
+    key: Array, colour: Array, transmittance: Array, options: AugmentOptions, rows: Array | None
+) -> tuple[Array, Array]:
+    """DiffAug: [v, h, w, 3], [v, h, w] -> [v * n_diff, h, w, 3], [v * n_diff, h, w], or `rows` of those."""
+    n_draws = colour.shape[0] * options.n_diff
+    if rows is None:
+        colour = jnp.repeat(colour, options.n_diff, axis=0)
+        transmittance = jnp.repeat(transmittance, options.n_diff, axis=0)
+    else:
+        colour, transmittance = (x[rows // options.n_diff] for x in (colour, transmittance))
     if options.under == "white":
         colour = colour + transmittance[..., None]
     if not options.diff:
         return colour, transmittance
-    n, height, width, _ = colour.shape
-    u = _uniform(key, n, 8)
+    height, width = colour.shape[1:3]
+    u = _uniform(key, n_draws, 8)
     # One change of size for all images, as in the released code; the last number of an image is for it.
     u = u.at[:, 7].set(u[0, 7])
+    u = u if rows is None else u[rows]
 
     def augment(numbers: Array, a_colour: Array, a_transmittance: Array) -> tuple[Array, Array]:
         draw = diffaugment.draw_from_uniform(numbers, (height, width), ranges=options.ranges)
@@ -113,15 +63,29 @@ def _diff(key: Array, colour: Array, transmittance: Array, options: AugmentOptio
     return jax.vmap(augment)(u, colour, transmittance)
 
 
-def _backgrounds(key: Array, n_views: int, size: tuple[int, int], options: AugmentOptions) -> Array:
-    """BackAug: what stands behind each image, [n_views, n_diff or 1, n_back, *size, 3] in [0, 1]."""
+def _backgrounds(
+    key: Array, n_views: int, size: tuple[int, int], options: AugmentOptions, block: Block | None
+) -> Array:
+    """BackAug: what stands behind each image, in [0, 1].
+
+    Returns:
+      [n_views, n_diff or 1, n_back, *size, 3], or [m, *size, 3] for a block of images.
+    """
     copies = 1 if options.share_backgrounds or not options.back else options.n_diff
-    shape = (n_views, copies, options.n_back)
+    shape = (n_views, copies, options.n_back) if block is None else (block.size,)
     if not options.back:
         # On white the object stands already: nothing is added to it.
         return jnp.full((*shape, *size, 3), 0.0 if options.under == "white" else options.background)
     n = n_views * copies * options.n_back
     u = background.uniform_16bit(key, (n, background.numbers_needed(size)))
+    made, row = u, None
+    if block is not None and copies > 1:
+        made = u[block.images()]
+    elif block is not None:
+        views = block.sources(options.n_diff * options.n_back, n_views)
+        made = u.reshape(n_views, -1, u.shape[1])[views].reshape(-1, u.shape[1])
+        view, image = jnp.divmod(block.images(), options.n_diff * options.n_back)
+        row = (view - views[0]) * options.n_back + image % options.n_back
 
     def draw(numbers: Array) -> Array:
         return background.background_from_uniform(
@@ -134,31 +98,39 @@ def _backgrounds(key: Array, n_views: int, size: tuple[int, int], options: Augme
             vertical_sd=options.blur_vertical_sd,
         )
 
-    return jax.vmap(draw)(u).reshape(*shape, *size, 3)
+    behind = jax.vmap(draw)(made)
+    return (behind if row is None else behind[row]).reshape(*shape, *size, 3)
 
 
 def _composite(
-    key: Array, colour: Array, transmittance: Array, options: AugmentOptions, *, n_views: int
+    key: Array,
+    colour: Array,
+    transmittance: Array,
+    options: AugmentOptions,
+    *,
+    n_views: int,
+    block: Block | None,
 ) -> Array:
     """Pictures before backgrounds: [v * n_diff * k, h, w, 3] -> [v * n_diff * n_back, h, w, 3].
 
-    k is 1, or n_back where every image has been cropped on its own already.
+    k is 1, or n_back where every image has been cropped on its own already. Of a block: [m, h, w, 3] both.
     """
     size = colour.shape[1:3]
-    behind = _backgrounds(key, n_views, (size[0], size[1]), options)
-    shape = (n_views, options.n_diff, -1, *size)
+    behind = _backgrounds(key, n_views, (size[0], size[1]), options, block)
+    shape = (n_views, options.n_diff, -1, *size) if block is None else (block.size, *size)
     colour, light = colour.reshape(*shape, 3), transmittance.reshape(*shape, 1)
     if options.composite == "darkened":
         colour = colour * (1.0 - light)
     images = colour + light * behind
     images = jnp.clip(images, 0.0, 1.0) if options.clip_to_unit else images
-    chex.assert_shape(images, (n_views, options.n_diff, options.n_back, *size, 3))
+    if block is None:
+        chex.assert_shape(images, (n_views, options.n_diff, options.n_back, *size, 3))
     return images.reshape(-1, *size, 3)
 
 
-def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
-    """PerspAug and crop: [n, h, w, c] -> [n, h', w', c]."""
-    n, height, width, channels = images.shape
+def _view(key: Array, images: Array, options: AugmentOptions, *, n: int, block: Block | None) -> Array:
+    """PerspAug and crop: [n, h, w, c] -> [n, h', w', c], or a block of them."""
+    height, width, channels = images.shape[1:]
     if not (options.persp or options.crop):
         return images
     taken = options.crop_px if options.crop else 0
@@ -167,6 +139,7 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
         raise ValueError(f"cropping {taken} pixels off a {height} x {width} image leaves nothing")
     u = _uniform(key, n, 11)
     u = jnp.broadcast_to(u[:1], u.shape) if options.shared_view_draws else u
+    u = u if block is None else u[block.images()]
 
     def look(numbers: Array, image: Array) -> Array:
         row, column = jnp.floor(numbers[:2] * (taken + 1)).astype(jnp.int32)
@@ -183,7 +156,9 @@ def _view(key: Array, images: Array, options: AugmentOptions) -> Array:
     return jax.vmap(look)(u, images)
 
 
-def augment_views(key: Array, colour: Array, transmittance: Array, *, options: AugmentOptions) -> Array:
+def augment_views(
+    key: Array, colour: Array, transmittance: Array, *, options: AugmentOptions, block: Block | None = None
+) -> Array:
     """Turns rendered views into the images that a CLIP is to judge.
 
     Args:
@@ -191,6 +166,7 @@ def augment_views(key: Array, colour: Array, transmittance: Array, *, options: A
       colour: [v, height, width, 3], premultiplied colour over no background.
       transmittance: [v, height, width], in [0, 1].
       options: see `AugmentOptions`.
+      block: which of the images, with the draws that they have among all; None for all of them.
 
     Returns:
       [v * n_diff * n_back, height', width', 3], sorted by view, then DiffAug draw, then background; smaller
@@ -203,18 +179,24 @@ def augment_views(key: Array, colour: Array, transmittance: Array, *, options: A
     chex.assert_equal_shape_prefix([colour, transmittance], 3)
     chex.assert_rank([colour, transmittance], [4, 3])
     n_views = colour.shape[0]
+    n = n_views * options.n_diff * options.n_back
+    rows = None if block is None else block.sources(options.n_back, n_views * options.n_diff)
     diff_key, back_key, view_key = jax.random.split(key, 3)
-    colour, transmittance = _diff(diff_key, colour, transmittance, options)
+    colour, transmittance = _diff(diff_key, colour, transmittance, options, rows)
+    if block is not None and rows is not None:
+        source = block.images() // options.n_back - rows[0]
+        colour, transmittance = colour[source], transmittance[source]
     if not options.background_px:
-        images = _composite(back_key, colour, transmittance, options, n_views=n_views)
-        return _view(view_key, images, options)
+        images = _composite(back_key, colour, transmittance, options, n_views=n_views, block=block)
+        return _view(view_key, images, options, n=n, block=block)
     both = jnp.concatenate([colour, transmittance[..., None]], axis=-1)
-    both = _view(
-        view_key, jnp.repeat(both, options.n_back, axis=0), dataclasses.replace(options, persp=False)
-    )
+    both = both if block is not None else jnp.repeat(both, options.n_back, axis=0)
+    both = _view(view_key, both, dataclasses.replace(options, persp=False), n=n, block=block)
     both = resize_to(both, options.background_px)
-    images = _composite(back_key, both[..., :3], both[..., 3], options, n_views=n_views)
-    return _view(view_key, images, dataclasses.replace(options, crop=False)) if options.persp else images
+    images = _composite(back_key, both[..., :3], both[..., 3], options, n_views=n_views, block=block)
+    if not options.persp:
+        return images
+    return _view(view_key, images, dataclasses.replace(options, crop=False), n=n, block=block)
 
 
 def resize_to(images: Array, size_px: int) -> Array:

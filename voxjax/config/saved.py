@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 # Keys that came later -> what the code did before.
 _BEFORE: dict[str, Any] = {
     "schedule_steps": 0,
+    "parallel": "views",
     "field.mask_near_cameras": False,
     "dream_fields.section": "mipnerf",
     "dream_fields.widen": 0.0,

@@ -55,6 +55,7 @@ RULES: dict[str, Rule] = {
     "steps": AT_LEAST_ONE,
     "schedule_steps": NOT_NEGATIVE,
     "devices": NOT_NEGATIVE,
+    "parallel": _one_of("split", "views"),
     "cache_dir": ANY,
     "field.name": ANY,  # the factory knows the names
     "field.side": ((lambda v: 4 <= v <= 1024), "between 4 and 1024"),

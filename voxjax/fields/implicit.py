@@ -15,6 +15,7 @@ and the networks are not asked: less work as the scene empties, but another loss
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -71,6 +72,8 @@ class VoxImp(nn.Module):
       slab: vertices evaluated at a time.
       skip: whether switched-off vertices are left out, and count as empty everywhere.
       capacity: room for evaluated vertices, where `skip` is on; None for all.
+      in_parts: `(function, index [v]) -> function(index)` where several devices share the vertices; None
+        where each evaluates all of them.
     """
 
     shape: tuple[int, int, int]
@@ -84,6 +87,7 @@ class VoxImp(nn.Module):
     slab: int = 65536
     skip: bool = False
     capacity: int | None = None
+    in_parts: Callable[[Callable[[Array], Array], Array], Array] | None = None
 
     query = staticmethod(grid.query_voxels)
     occupied = staticmethod(grid.is_occupied)
@@ -119,7 +123,8 @@ class VoxImp(nn.Module):
 
         empty = jnp.array([EMPTY, 0.0, 0.0, 0.0])
         total = int(np.prod(self.shape))
-        at = functools.partial(values_at, params)
+        slabs = functools.partial(self._in_slabs, functools.partial(values_at, params))
+        evaluate = slabs if self.in_parts is None else functools.partial(self.in_parts, slabs)
         common = {
             "density_shift": grid.density_shift(self, self.alpha_init, learn=self.learn_shift),
             "occupancy": occupancy,
@@ -127,11 +132,11 @@ class VoxImp(nn.Module):
             "upper": jnp.asarray(self.upper, jnp.float32),
         }
         if not self.skip:
-            raw = self._in_slabs(at, jnp.arange(total)).reshape(*self.shape, 4)
+            raw = evaluate(jnp.arange(total)).reshape(*self.shape, 4)
             return VoxelGrid(values=jnp.where(occupancy[..., None], raw, empty), raw=raw, **common)
         room = total if self.capacity is None else min(self.capacity, total)
         index = jnp.nonzero(occupancy.reshape(-1), size=room, fill_value=total)[0]
-        values = self._in_slabs(at, index)
+        values = evaluate(index)
         filled = jnp.broadcast_to(empty, (total, 4)).at[index].set(values, mode="drop", unique_indices=True)
         evaluated = jnp.zeros(total, bool).at[index].set(True, mode="drop", unique_indices=True)
         return VoxelGrid(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from voxjax.command import terminated_as_interrupted
 from voxjax.config.naming import slug
-from voxjax.evaluation.processes import terminated_as_interrupted
 from voxjax.files import write_text
 from voxjax.making.options import QUALITIES, Choice
 from voxjax.run_files import CONFIG, MESH, PICTURES, REPORT

@@ -36,6 +36,16 @@ class SampleBudget:
     per_ray: int
     capacity: int
 
+    def part(self, n_rays: int, count: int) -> SampleBudget:
+        """Room for every count-th of the n_rays rays: what is even on average, and some more for chance."""
+        rows = -(-n_rays // count)
+        every_slot = self.per_ray * rows
+        if self.capacity >= self.per_ray * n_rays:
+            return SampleBudget(self.per_ray, every_slot)
+        fair = self.capacity * rows / n_rays
+        spare = 4.0 * self.per_ray * np.sqrt(rows / count)
+        return SampleBudget(self.per_ray, min(round_up(int(np.ceil(fair + spare))), every_slot))
+
 
 def round_up(n: int) -> int:
     """The next number of the form m * 2^k, m in 8 .. 15, so that few different sizes are ever compiled."""

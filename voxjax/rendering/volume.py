@@ -105,8 +105,7 @@ def render_placed(
     chex.assert_shape([density, colour], [(n_samples, n_rays), (n_samples, n_rays, 3)])
     extinction = jnp.where(placement.valid, density * interval, 0.0)
     colour, transmittance, depth = composite(extinction, colour, placement.distance)
-    centroid = _centroid(rays, placement, density)
-    return Rendering(colour, transmittance, depth, overflow, centroid)
+    return Rendering(colour, transmittance, depth, overflow, *_centroid(rays, placement, density))
 
 
 def _samples(
@@ -120,12 +119,15 @@ def _samples(
     return Samples(positions, interval, direction, along, across)
 
 
-def _centroid(rays: Rays, placement: sampling.Placement, density: Array) -> Array:
-    """Mean of the sample positions, weighted with density [n_samples, n_rays]; costs nothing if not used."""
+def _centroid(rays: Rays, placement: sampling.Placement, density: Array) -> tuple[Array, Array]:
+    """(mean of the sample positions weighted with density [n_samples, n_rays], sum of the density).
+
+    Costs nothing where it is not used.
+    """
     mass = lax.stop_gradient(jnp.where(placement.valid, density, 0.0))
     # Positions, and not origins and directions apart: their sums are far larger than what they add up to.
     moment = jnp.sum(mass[..., None] * sampling.positions_of(rays, placement.distance), axis=(0, 1))
-    return moment / jnp.sum(mass)
+    return moment / jnp.sum(mass), jnp.sum(mass)
 
 
 def render_rays(

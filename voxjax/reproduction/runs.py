@@ -10,10 +10,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from voxjax.command import terminated_as_interrupted
 from voxjax.config.loading import load
 from voxjax.config.naming import slug
 from voxjax.errors import UserError
-from voxjax.evaluation.processes import start, stop_all, terminated_as_interrupted
+from voxjax.evaluation.processes import start, stop_all
 from voxjax.guidance import names
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.pictures.outputs import EVALUATION

@@ -13,7 +13,9 @@ from ml_collections import ConfigDict
 
 from voxjax import schedules
 from voxjax.augment import pipeline
+from voxjax.augment.block import Block
 from voxjax.augment.diffaugment import DiffAugRanges
+from voxjax.augment.options import AugmentOptions
 from voxjax.cameras import near_far
 from voxjax.factory import make_stage_field, step_of
 from voxjax.fields import grid, has_grid, is_explicit
@@ -24,6 +26,7 @@ from voxjax.training import losses
 from voxjax.training.guides import GuideSpec, Loaded
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
 from voxjax.training.parts import Metrics, Parts
+from voxjax.training.sharing import Share
 from voxjax.training.views import Room, first_occupancy, make_render
 from voxjax.training.visibility import distance_to_cameras
 
@@ -78,6 +81,7 @@ def make_parts(
     room: Room,
     guides: Loaded,
     active: tuple[int, ...],
+    share: Share | None = None,
 ) -> Parts:
     """Returns the parts of the step on one grid.
 
@@ -88,8 +92,10 @@ def make_parts(
       room: from `views.choose_room`.
       guides: the models of the run.
       active: indices of those that take part.
+      share: how the devices share the work of a step; None where each does all of it.
     """
-    field = make_stage_field(config, plan, stage, capacity=room.vertices, training=True)
+    in_parts = None if share is None else share.apply
+    field = make_stage_field(config, plan, stage, capacity=room.vertices, in_parts=in_parts, training=True)
     options = make_optimiser_options(config)
     explicit = is_explicit(field)
     rate = options.rate_density if explicit else options.rate_network
@@ -97,10 +103,8 @@ def make_parts(
     loss = config.loss
     return Parts(
         bake=lambda params, tracked: field.apply({"params": params, "tracked": tracked}, method="bake"),
-        render=make_render(config, field, stage, room),
-        augment=lambda key, colour, transmittance: pipeline.augment_views(
-            key, colour, transmittance, options=augmentation
-        ),
+        render=make_render(config, field, stage, room, share),
+        augment=_make_augment(augmentation, share),
         resize=pipeline.resize_to,
         guides=tuple(guides.guides[i] for i in active),
         weights=make_weights(config, tuple(guides.specs[i] for i in active), on_grid=has_grid(field)),
@@ -121,7 +125,22 @@ def make_parts(
         rate=lambda count: rate * options.factor()(count),
         max_bad_steps=config.optimiser.max_bad_steps,
         field_gradients=config.log.field_gradients,
+        n_images=config.cameras.views_per_step * config.augment.n_diff * config.augment.n_back,
+        share=share,
     )
+
+
+def _make_augment(options: AugmentOptions, share: Share | None) -> Callable[[Array, Array, Array], Array]:
+    """`(key, colour, transmittance) -> images`, this device's block of them where devices share the work."""
+
+    def augment(key: Array, colour: Array, transmittance: Array) -> Array:
+        block = None
+        if share is not None:
+            n = colour.shape[0] * options.n_diff * options.n_back
+            block = Block(share.first(n), share.rows(n))
+        return pipeline.augment_views(key, colour, transmittance, options=options, block=block)
+
+    return augment
 
 
 def _make_regularise(
@@ -152,7 +171,7 @@ def _make_track(config: ConfigDict, field: Any) -> Callable[[Any, Array | None],
     return lambda tracked, centroid: field.track(tracked, centroid, **options)
 
 
-def make_augmentation(config: ConfigDict, clip_px: int) -> pipeline.AugmentOptions:
+def make_augmentation(config: ConfigDict, clip_px: int) -> AugmentOptions:
     """Returns the options of the augmentation pipeline.
 
     Args:
@@ -164,7 +183,7 @@ def make_augmentation(config: ConfigDict, clip_px: int) -> pipeline.AugmentOptio
     batch_resize, zoom = options.pop("batch_resize"), options.pop("zoom")
     names = [each.name for each in dataclasses.fields(DiffAugRanges) if each.name != "zoom"]
     ranges = DiffAugRanges(**{name: options.pop(name) for name in names}, zoom=zoom if batch_resize else None)
-    return pipeline.AugmentOptions(ranges=ranges, **options)
+    return AugmentOptions(ranges=ranges, **options)
 
 
 def first_state(config: ConfigDict, plan: Plan, key: Array) -> TrainState:

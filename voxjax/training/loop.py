@@ -29,6 +29,7 @@ from voxjax.training.optimiser import make_optimiser
 from voxjax.training.outlook import what_slows
 from voxjax.training.parallel import Devices
 from voxjax.training.progress import Progress
+from voxjax.training.sharing import Share
 from voxjax.training.step import make_step
 from voxjax.training.timing import Timing
 from voxjax.training.views import choose_room
@@ -64,6 +65,7 @@ class Trainer:
         self._guides: Any = None
         self._inputs: Any = None
         self._specs = guide_specs(config)
+        self._split = config.parallel == "split"
 
     def is_finished(self) -> bool:
         """Returns whether the last step's checkpoint is there and sound."""
@@ -158,8 +160,10 @@ class Trainer:
             self._inputs = None
             self._inputs = self._devices.spread(self._guides.inputs(self._key, active))
         if self._programs is None or self._programs[0] != wanted:
-            parts = assembly.make_parts(self._config, self._plan, stage, room, self._guides, active)
-            program = self._devices.compile(make_step(parts, axis_name=self._devices.axis_name))
+            axis_name = self._devices.axis_name
+            share = Share(axis_name, self._devices.count) if axis_name and self._split else None
+            parts = assembly.make_parts(self._config, self._plan, stage, room, self._guides, active, share)
+            program = self._devices.compile(make_step(parts, axis_name=axis_name))
             self._programs = (wanted, self.timing.first_call(program))
 
     def _report(

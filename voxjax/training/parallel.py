@@ -1,7 +1,7 @@
 """One step on all local devices. The only file that knows how many there are.
 
-Each device renders its own views with its own share of the random draws; gradients are averaged inside the
-step over the axis named here. With one device the step is jitted as it is.
+The devices do one step together, or each has views of its own (`config.parallel`); what they exchange inside
+the step goes over the axis named here. With one device the step is jitted as it is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Devices:
 
     @property
     def axis_name(self) -> str | None:
-        """Axis over which a step has to average; None on a single device."""
+        """Axis over which a step exchanges; None on a single device."""
         return AXIS_NAME if self.count > 1 else None
 
     def compile(self, step: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any], tuple[Any, Any]]:

@@ -14,6 +14,7 @@ from flax import struct
 
 from voxjax.schedules import Schedule
 from voxjax.structs import Array, Rendering
+from voxjax.training.sharing import Share
 
 Metrics = dict[str, Array]
 
@@ -64,7 +65,8 @@ class Parts:
       bake: `(params, tracked) -> scene`.
       render: `(key, scene) -> (Rendering [v, h, w] with its centroid, kind of view [v])` from freshly drawn
         cameras; the kind says which target an image has.
-      augment: `(key, colour [v, h, w, 3], transmittance [v, h, w]) -> images [n, h', w', 3]` in [0, 1].
+      augment: `(key, colour [v, h, w, 3], transmittance [v, h, w]) -> images [n, h', w', 3]` in [0, 1], or
+        with `share` the block of them that is this device's.
       resize: `(images, size) -> images [n, size, size, 3]`.
       guides: the models that guide this step.
       weights: schedule of the weight of each term: those of `guides`, "transmittance", "entropy", those that
@@ -80,6 +82,9 @@ class Parts:
       field_gradients: whether the metrics hold the mean size of the gradient on the vertices of an explicit
         grid.
       max_bad_steps: non-finite steps in a row after which the state stays as it is.
+      n_images: n, of one step.
+      share: how devices share the work of one step; None where there is one device, or each has views of its
+        own.
     """
 
     bake: Callable[[Any, Any], Any]
@@ -95,4 +100,6 @@ class Parts:
     optimiser: optax.GradientTransformation
     rate: Schedule
     max_bad_steps: int
+    n_images: int
     field_gradients: bool = False
+    share: Share | None = None

@@ -30,8 +30,8 @@ def make_step(
 
     Args:
       parts: what it is made of.
-      axis_name: name of the device axis when the step is mapped over devices; gradients and metrics are then
-        averaged over it.
+      axis_name: name of the device axis when the step is mapped over devices: with `parts.share` they do one
+        step together, without it each does one on views of its own, and gradients and metrics are averaged.
 
     Returns:
       `step(state, inputs) -> (state, metrics)`. Metrics are float32 scalars: "loss", each weighted term as
@@ -45,7 +45,7 @@ def make_step(
 
     def step(state: TrainState, inputs: Inputs) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(inputs.key, state.step)
-        if axis_name is not None:
+        if axis_name is not None and parts.share is None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         weights = {name: schedule(state.step) for name, schedule in parts.weights.items()}
         tv_weight = None if parts.tv_scale is None else parts.tv_scale * weights.pop("tv")
@@ -54,7 +54,9 @@ def make_step(
             return _loss(parts, params, state, inputs, key, weights)
 
         (_, aux), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        if axis_name is not None:
+        if parts.share is not None:
+            gradients = parts.share.sum(gradients)  # of the k-th part of the loss on each of k devices
+        elif axis_name is not None:
             gradients, aux = jax.lax.pmean((gradients, aux), axis_name)
         terms, metrics, centroid = aux
         if tv_weight is not None:
@@ -86,12 +88,14 @@ def _loss(
     chex.assert_rank([rendering.colour, rendering.transmittance], [4, 3])
     images = parts.augment(augment_key, rendering.colour, rendering.transmittance)
 
-    kind = jnp.repeat(kind, images.shape[0] // kind.shape[0])
+    kind = jnp.repeat(kind, parts.n_images // kind.shape[0])
     terms, similarities = {}, []
     for i, guide in enumerate(parts.guides):
         text = inputs.text[i]
         target = text[0] if text.shape[0] == 1 else text[kind]
         embeddings = _embed(parts, guide, inputs.clip_params[i], images)
+        if parts.share is not None:
+            embeddings = parts.share.join_blocks(embeddings, parts.n_images)
         cosine = -losses.clip_loss(embeddings, target)
         terms[guide.name] = -cosine
         if guide.contrastive_scale is not None:
@@ -110,6 +114,8 @@ def _loss(
         "overflow": jnp.sum(rendering.overflow).astype(jnp.float32),
         **scene_metrics,
     }
+    if parts.share is not None:
+        total = total / parts.share.count
     return total, (weighted, metrics, rendering.centroid)
 
 
@@ -123,6 +129,8 @@ def _embed(parts: Parts, guide: Guide, params: Any, images: Array) -> Array:
         return guide.encode(params, small)
 
     batch = guide.micro_batch
+    if batch is not None:  # a share of the images may need a smaller divisor
+        batch = next(size for size in range(min(batch, n), 0, -1) if n % size == 0)
     if batch is None or batch >= n:
         return embed(images)
     batches = images.reshape(n // batch, batch, *images.shape[1:])
