@@ -35,6 +35,7 @@ ALLOWED = {
     "guidance": GROUND,
     "smallclips": GROUND | {"guidance"},
     "pocket": GROUND | {"guidance", "smallclips"},
+    "picturebook": GROUND | {"guidance", "smallclips", "mesh.raster"},
     "factory": GROUND | {"config", "fields", "progressive"},
     "progressive": GROUND | {"fields"},
     "checkpoint": GROUND,
@@ -88,6 +89,7 @@ ONLY_IN = {
     "viser": {"viewer"},
     "skimage": {"mesh.surface"},
     "xatlas": {"mesh.texture"},
+    "resvg_py": {"picturebook.emoji"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}}
 
