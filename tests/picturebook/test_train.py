@@ -93,8 +93,6 @@ def test_mistakes_are_named(little):
         train.main(["--model=picturebook", f"--cache={little / 'cache'}", "--without=emojipedia"])
     with pytest.raises(UserError, match=r"--minutes=-1.0 must be above 0"):
         train.main(flags(little, "picturebook", "--minutes=-1"))
-    with pytest.raises(UserError, match=r"--core=1000: this process may use"):
-        train.main(flags(little, "picturebook", "--core=1000"))
     with pytest.raises(UserError, match=r"leaves picturebook nothing to learn from"):
         bank.load("picturebook", little / "cache", ("noto", "fluent", "models"))
 

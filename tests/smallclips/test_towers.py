@@ -1,5 +1,7 @@
 """Both kinds of small CLIP: batch normalisation in training, and what is saved is what guidance loads."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,8 +35,7 @@ def test_what_training_saves_is_what_guidance_loads(recipe, half, tmp_path):
     statistics = None
     if recipe.is_resnet:
         # With the statistics of this very batch, the frozen tower must do what the tower in training does.
-        encode = lambda params, images: towers.encode_images(both, params, images)  # noqa: E731
-        statistics = norms.measure(encode, params, [images])
+        statistics = norms.measure(functools.partial(towers.encode_images, both), params, [images])
     saving.save(tmp_path, params, statistics, half=half)
     guidance, texts = load_guidance(str(tmp_path), prompts=PROMPTS, dtype="float32")
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(guidance.params))
@@ -71,9 +72,12 @@ def test_statistics_of_several_batches_are_those_of_all_their_images():
     batches = np.random.default_rng(1).normal([1.0, -2.0], [1.0, 3.0], (3, 8, 5, 5, 2)).astype(np.float32)
     batches[1] += 2.0
     params = FrozenNorm().init(jax.random.key(0), batches[0])
-    measured = norms.measure(
-        lambda params, x: FrozenNorm().apply(params, x), params, map(jnp.asarray, batches)
-    )
+
+    def encode(params, x, seen):
+        with norms.of_the_batch(seen):
+            FrozenNorm().apply(params, x)
+
+    measured = norms.measure(encode, params, map(jnp.asarray, batches))
     whole = batches.astype(np.float64).reshape(-1, 2)
     np.testing.assert_allclose(measured[()][0], whole.mean(0), rtol=1e-5)
     np.testing.assert_allclose(measured[()][1], whole.var(0), rtol=1e-5)

@@ -140,10 +140,10 @@ def _backgrounds(key: Array, n: int, clutter: Array, size: int) -> Array:
     keys = jax.random.split(key, 6)
     plain = jax.random.uniform(keys[0], (n, 1, 1, 3))
     plain = jnp.where(some(keys[1], n, 0.4)[:, None, None, None] > 0, 1.0, plain)
-    corners = jax.random.uniform(keys[2], (n, 4, 4, 3))
+    corners = 0.5 * (jax.random.uniform(keys[2], (n, 4, 4, 3)) + jax.random.uniform(keys[5], (n, 1, 1, 3)))
     smooth = jax.image.resize(corners, (n, size, size, 3), "linear")
-    coarse = jax.random.uniform(keys[3], (n, size // 4, size // 4, 3))
-    fine = jax.image.resize(coarse, (n, size, size, 3), "nearest") * 0.6 + 0.4 * smooth
+    coarse = jax.random.uniform(keys[3], (n, size // 4, size // 4, 3)) - 0.5
+    fine = jnp.clip(smooth + 0.5 * jax.image.resize(coarse, (n, size, size, 3), "nearest"), 0.0, 1.0)
     kind = jax.random.uniform(keys[4], (n, 1, 1, 1))
     busy = jnp.where(kind < 0.25 * clutter, fine, smooth)
     return jnp.where(kind < 0.5 * clutter, busy, plain)
@@ -159,8 +159,8 @@ def _damage(key: Array, images: Array, clutter: Array) -> Array:
     mean = images.mean(axis=(1, 2), keepdims=True)
     images = (images - mean) * contrast + mean + bright
     blurred = _blur(images)
-    images = images + wide(some(keys[2], n, 0.4 * clutter)) * (blurred - images)
-    grain = wide(uniform(keys[3], n, 0.0, 0.07) * clutter)
+    images = images + wide(some(keys[2], n, 0.25 * clutter)) * (blurred - images)
+    grain = wide(uniform(keys[3], n, 0.0, 0.05) * clutter)
     images = images + grain * jax.random.normal(keys[4], images.shape)
     side = uniform(keys[5], n, 0.15, 0.4) * some(keys[6], n, 0.3 * clutter)
     centre = jax.random.uniform(keys[7], (n, 1, 1, 2)) * 2 - 1

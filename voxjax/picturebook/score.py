@@ -36,13 +36,14 @@ def score(folder: Path, bank: Bank) -> dict[str, Any]:
     bank = thinned(bank)
     encode, size = jax.jit(guidance.encode), guidance.image_size
     key = jax.random.key(0, impl="rbg")
+    plain = jax.jit(drawing.plain_images, static_argnames="size")
     draw = jax.jit(drawing.draw_images, static_argnames="size")
     untinted, full = np.full(_AT_ONCE, -1), jnp.float32(1.0)
     ranks: dict[str, list[np.ndarray]] = {"plain": [], "cluttered": []}
     for start in range(0, len(bank.pictures), _AT_ONCE):
         rows = np.arange(start, start + _AT_ONCE) % len(bank.pictures)  # the last ones again, to fill up
         pictures = bank.pictures[rows]
-        shown = {"plain": drawing.plain_images(jnp.asarray(pictures), size=size)}
+        shown = {"plain": plain(pictures, size=size)}
         shown["cluttered"], _ = draw(jax.random.fold_in(key, start), pictures, untinted, full, size=size)
         for kind, images in shown.items():
             cosines = np.asarray(encode(guidance.params, images) @ texts.T)

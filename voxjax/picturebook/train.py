@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ def train(recipe: Recipe, folder: Path, cache: Path, flags: argparse.Namespace) 
             rng = np.random.default_rng(recipe.seed)
             keys = (jax.random.fold_in(key, i) for i in range(_N_MEASURED))
             drawn = (draw(each, rng, jnp.float32(1.0)).images for each in keys)
-            statistics = norms.measure(lambda ema, images: encode_images(towers, ema, images), ema, drawn)
+            statistics = norms.measure(functools.partial(encode_images, towers), ema, drawn)
         saving.save(folder, ema, statistics, half=True)
         scores.clear()
         scores.update(score(folder, other))
@@ -143,10 +144,9 @@ def _recipe(flags: argparse.Namespace) -> Recipe:
 
 def _pin(core: int) -> None:
     """Keeps the process on one core, where XLA then starts one thread: before JAX looks for devices."""
-    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if core >= len(available):
-        raise UserError(f"--core={core}: this process may use {len(available)} cores, counted from 0")
-    os.sched_setaffinity(0, {available[core]})
+    if hasattr(os, "sched_setaffinity"):  # Linux alone
+        available = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {available[core % len(available)]})
 
 
 def _parser() -> Parser:
@@ -161,7 +161,7 @@ def _parser() -> Parser:
     parser.add_argument("--seed", type=int, help="default: the recipe's")
     split = lambda text: tuple(filter(None, text.split(",")))  # noqa: E731
     parser.add_argument("--without", type=split, default=(), help="sources to leave out: openmoji,models")
-    parser.add_argument("--core", type=whole_number(0, 1023), help="stay on this CPU core, counted from 0")
+    parser.add_argument("--core", type=whole_number(0, 1023), help="stay on this CPU core, from 0 and around")
     every = whole_number(1, 10**7)
     parser.add_argument("--keep_every", type=every, default=500, help="updates between snapshots")
     parser.add_argument("--log_every", type=every, default=50, help="updates between lines of the log")

@@ -40,8 +40,9 @@ def render(
     """
     model = _decimated(_without_glass(model))
     vertices = model.vertices @ upright.T
-    vertices = vertices - (vertices.min(0) + vertices.max(0)) / 2
-    vertices /= np.linalg.norm(vertices[np.unique(model.faces)], axis=-1).max()
+    used = vertices[np.unique(model.faces)]
+    centre = (used.min(0) + used.max(0)) / 2
+    vertices = (vertices - centre) / np.linalg.norm(used - centre, axis=-1).max()
     corners = vertices[model.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12

@@ -20,12 +20,13 @@ import numpy as np
 from voxjax.guidance.resnet import NORM_EPSILON, FrozenNorm
 
 Array = jax.Array
+Seen = dict[tuple[str, ...], tuple[Array, Array]]
 Statistics = dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]
 """Mean and variance [c] of what goes into each normalisation, by its place in the parameter tree."""
 
 
 @contextmanager
-def of_the_batch(seen: dict[tuple[str, ...], tuple[Array, Array]] | None = None) -> Iterator[None]:
+def of_the_batch(seen: Seen | None = None) -> Iterator[None]:
     """Within it, every frozen normalisation normalises by its own input first.
 
     Args:
@@ -47,11 +48,11 @@ def of_the_batch(seen: dict[tuple[str, ...], tuple[Array, Array]] | None = None)
         yield
 
 
-def measure(encode: Callable[[Any, Array], Any], params: Any, batches: Iterable[Array]) -> Statistics:
+def measure(encode: Callable[[Any, Array, Seen], Any], params: Any, batches: Iterable[Array]) -> Statistics:
     """Running statistics of weights that do not change any more.
 
     Args:
-      encode: (params, images) -> anything, runs the image tower.
+      encode: (params, images, seen) -> anything, runs the image tower within `of_the_batch(seen)`.
       params: of it.
       batches: of images.
 
@@ -61,9 +62,8 @@ def measure(encode: Callable[[Any, Array], Any], params: Any, batches: Iterable[
 
     @jax.jit
     def moments(params: Any, images: Array) -> dict:
-        seen: dict = {}
-        with of_the_batch(seen):
-            encode(params, images)
+        seen: Seen = {}
+        encode(params, images, seen)
         return seen
 
     found = [jax.device_get(moments(params, images)) for images in batches]

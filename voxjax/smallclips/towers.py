@@ -102,12 +102,15 @@ def normalise(images: Array) -> Array:
     return (images - jnp.asarray(CLIP_MEAN)) / jnp.asarray(CLIP_SD)
 
 
-def encode_images(towers: Towers, params, images: Array) -> tuple[Array, Array]:
+def encode_images(
+    towers: Towers, params, images: Array, seen: norms.Seen | None = None
+) -> tuple[Array, Array]:
     """In training: [n, s, s, 3] in [0, 1] -> unit [n, d] and the patch tokens [n, p, width].
 
-    The normalisations of a ResNet take their statistics from the batch; `guidance` takes those in the file.
+    The normalisations of a ResNet take their statistics from the batch (see `norms.of_the_batch` for `seen`);
+    `guidance` takes those in the file.
     """
-    with norms.of_the_batch():
+    with norms.of_the_batch(seen):
         outputs: Any = towers.image.apply({"params": params}, normalise(images))
     embedding, tokens = outputs
     return unit(embedding), tokens
