@@ -69,12 +69,12 @@ def test_images_stay_in_range_and_alpha_says_where_the_thing_is(clutter):
     images, alpha = draw(0)
     assert images.shape == (16, 24, 24, 3) and alpha.shape == (16, 24, 24)
     assert float(images.min()) >= 0 and float(images.max()) <= 1 and bool(jnp.isfinite(images).all())
-    assert (alpha.max(axis=(1, 2)) > 0.6).all() and (alpha.sum(axis=(1, 2)) > 40).all()
-    green = images[3][alpha[3] > 0.95].mean(axis=0)
-    assert green[1] > green[0] + 0.1 and green[1] > green[2] + 0.1
-    if clutter == 0.0:  # nothing but the place: a thing of one colour has that colour
+    assert (alpha.max(axis=(1, 2)) > 0.6).all() and (alpha.sum(axis=(1, 2)) > 20).all()
+    if clutter == 0.0:  # nothing but the place: a thing of one colour has that colour, or that of its tint
         own = pictures[0, 30, 30, :3] / 255
         np.testing.assert_allclose(images[0][alpha[0] > 0.99].mean(axis=0), own, atol=0.02)
+        green = np.asarray(images[3][alpha[3] > 0.99].mean(axis=0))
+        np.testing.assert_allclose(green, names.COLOURS["green"], atol=0.02)
     assert not np.array_equal(images, draw(1)[0])
 
 
