@@ -4,12 +4,14 @@
 # make test-all-pythons                the suite under every Python of PYTHONS that is there
 # make parity                          every CLIP at full size against PyTorch; writes docs/parity.md
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
+# make picturebook                     train the small CLIPs that know things, to runs/picturebook
 # make gallery                         the three fields side by side on eight prompts, to docs/gallery
 #
 # The environment is made once and again only when a file that describes it changes.
 # PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install,
-# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands, GALLERY_ARGS to the gallery, PARITY_ARGS to the
-# parity command. make parity installs PyTorch, in an environment of its own; on Linux that is gigabytes of CUDA
+# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands, PICTUREBOOK_ARGS to those of make picturebook
+# (PICTUREBOOK_ARGS="--minutes=150 --without=openmoji"), GALLERY_ARGS to the gallery, PARITY_ARGS to the parity
+# command. make parity installs PyTorch, in an environment of its own; on Linux that is gigabytes of CUDA
 # unless PIP_ARGS names a place with builds for the CPU.
 
 PYTHON ?= python3
@@ -20,6 +22,8 @@ PROMPT ?= a red sphere
 PIP_ARGS ?=
 TEST_ARGS ?=
 POCKET_ARGS ?=
+PICTUREBOOK_ARGS ?=
+PICTUREBOOK_CACHE ?= runs/picturebook/cache
 GALLERY_ARGS ?=
 PARITY_ARGS ?=
 PARITY_VENV ?= .venv-parity
@@ -31,7 +35,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 export PROMPT
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report gallery
+.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report picturebook picturebook-guide picturebook-judge gallery
 
 demo: $(VENV)/.runtime
 	@$(RUN) -m voxjax.make --config=$(CONFIG) -- "$$PROMPT"
@@ -66,6 +70,16 @@ pocket: $(VENV)/.runtime
 pocket-report: $(VENV)/.runtime
 	@$(RUN) -m launch.pocket_report $(POCKET_ARGS)
 
+# Fetched and rendered first, once for both; then both are trained side by side, each on a core of its own.
+# Where it was cut off it goes on: give the same command again.
+picturebook: $(VENV)/.picturebook
+	@$(RUN) -m voxjax.picturebook.train --cache=$(PICTUREBOOK_CACHE) $(PICTUREBOOK_ARGS)
+	@XLA_PYTHON_CLIENT_PREALLOCATE=false $(MAKE) --no-print-directory -j2 picturebook-guide picturebook-judge
+
+picturebook-guide picturebook-judge: $(VENV)/.picturebook
+	@$(RUN) -m voxjax.picturebook.train --cache=$(PICTUREBOOK_CACHE) $(PICTUREBOOK_ARGS) \
+	  $(if $(findstring guide,$@),--model=picturebook --core=0,--model=picturebook-eval --core=1)
+
 gallery: $(VENV)/.runtime
 	@$(RUN) -m launch.gallery $(GALLERY_ARGS)
 
@@ -80,6 +94,10 @@ $(VENV)/.runtime: requirements.txt | $(RUN)
 # The tools are listed once, in pyproject.toml.
 $(VENV)/.tools: pyproject.toml $(VENV)/.runtime
 	$(RUN) -m pip install --quiet $(PIP_ARGS) --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/.picturebook: pyproject.toml $(VENV)/.runtime
+	$(RUN) -m pip install --quiet $(PIP_ARGS) --editable '.[picturebook]'
 	@touch $@
 
 # Apart from the rest, as transformers imports PyTorch wherever it finds it. Of open_clip only the modules

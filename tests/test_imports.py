@@ -37,7 +37,9 @@ ALLOWED = {
     "rendering": {"structs"},
     "augment": {"structs"},
     "guidance": GROUND,
-    "pocket": GROUND | {"guidance"},
+    "smallclips": GROUND | {"guidance"},
+    "pocket": GROUND | {"guidance", "smallclips"},
+    "picturebook": GROUND | {"guidance", "smallclips", "mesh.raster"},
     "factory": GROUND | {"config", "fields", "progressive"},
     "progressive": GROUND | {"fields"},
     "checkpoint": GROUND,
@@ -95,7 +97,7 @@ ONLY_IN = {
     "filelock": {"files"},
     "imageio_ffmpeg": {"pictures.video"},
     "huggingface_hub": {"guidance"},
-    "tokenizers": {"guidance", "pocket"},
+    "tokenizers": {"guidance", "smallclips"},
     "psutil": {"files", "training.timing", "training.preflight", "making.machine", "notebook"},
     "trimesh": {"mesh", "evaluation.report_mesh"},
     "IPython": {"notebook", "training.displays"},
@@ -104,6 +106,7 @@ ONLY_IN = {
     "skimage": {"mesh.surface"},
     "xatlas": {"mesh.texture"},
     "ray": {"sweeping.cluster"},
+    "resvg_py": {"picturebook.emoji"},
 }
 MAY_NOT = {"config": {"jax", "flax", "optax"}, "sweeping": {"jax", "flax", "optax"}}
 

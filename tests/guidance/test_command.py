@@ -134,7 +134,7 @@ def test_repeated_layers_are_those_of_the_whole_tower(layers, patch_size):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_shipped_model_is_as_large_as_its_file_and_its_guidance(dtype, monkeypatch):
-    monkeypatch.setattr(names, "SHIPPED", ("pocket",))
+    monkeypatch.setattr(names, "SHIPPED", {"pocket": "pocket"})
     monkeypatch.setattr(names, "HUB_NAMES", {})
     (entry,) = catalogue.entries(np.dtype(jax.numpy.dtype(dtype)))
     tensors = load_file(POCKET / "model.safetensors")

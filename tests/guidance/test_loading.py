@@ -231,6 +231,18 @@ def test_words_outside_the_vocabulary_are_refused_with_what_is_known(tmp_path):
     assert ", ".join(WORDS) in str(caught.value)
 
 
+def test_of_many_known_words_the_nearest_are_named(tmp_path):
+    filler = [f"{a}{b}q" for a in "bcdfghjkl" for b in "bcdfghjkl"]
+    folder, *_ = write_checkpoint(tmp_path / "many", vocabulary=[*WORDS, "strawberry", *filler])
+    with pytest.raises(UserError) as caught:
+        load_guidance(str(folder), prompts=["a strwaberry on a xylophone"])
+    assert "'strwaberry', 'xylophone'; the nearest that it knows: for 'strwaberry' strawberry;" in str(
+        caught.value
+    )
+    assert f"all {len(WORDS) + 82} words stand in {folder / 'vocabulary.json'}" in str(caught.value)
+    assert "bbq" not in str(caught.value)
+
+
 def test_a_model_with_a_vocabulary_sees_words_only(tmp_path):
     from voxjax.guidance import tokens
 

@@ -91,6 +91,14 @@ def test_who_judges(guides, here, judge, held_out):
     assert seeds.choose_judge(guides, here) == (judge, held_out)
 
 
+def test_the_judge_is_of_the_guides_world(monkeypatch):
+    """A small CLIP of other words cannot judge."""
+    worlds = {"pocket": "pocket", "pocket-eval": "pocket", "birds": "zoo", "birds-eval": "zoo"}
+    monkeypatch.setattr(seeds.names, "SHIPPED", worlds)
+    assert seeds.choose_judge(["pocket"], []) == ("pocket-eval", True)
+    assert seeds.choose_judge(["birds-eval"], []) == ("birds", True)
+
+
 def test_a_single_run_is_not_written_over(tmp_path):
     write_run(tmp_path / "run", PROMPT, (1, 0, 0))
     with pytest.raises(UserError, match="holds a single run; give several seeds another --workdir"):

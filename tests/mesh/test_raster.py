@@ -86,3 +86,17 @@ def test_large_pictures_are_drawn_in_pieces():
     points = np.array([[0.0, 0, 1], [1100, 0, 1], [0, 1100, 1], [1100, 1100, 2.0]])
     seen = rasterise(points, np.array([[0, 1, 2], [1, 3, 2]]), width_px=1100, height_px=1100)
     assert seen.face[10, 10] == 0 and seen.face[1090, 1090] == 1 and seen.mask.all()
+
+
+def test_points_that_are_not_visible_hide_nothing():
+    """Two triangles one behind the other; the nearer one has its left half cut away."""
+    points = np.array([[0, 0, 1.0], [8, 0, 1.0], [0, 8, 1.0], [0, 0, 2.0], [8, 0, 2.0], [0, 8, 2.0]])
+    faces = np.array([[0, 1, 2], [3, 4, 5]])
+
+    def right(face, bary):
+        return (face == 0) | (bary[:, 1] > 0.5)  # corner 1 is the right one
+
+    seen = rasterise(points, faces, width_px=8, height_px=8, visible=right)
+    whole = rasterise(points, faces, width_px=8, height_px=8)
+    columns = np.arange(8)[None, :] + 0.5 * np.ones((8, 1))
+    np.testing.assert_array_equal(seen.face, np.where(whole.mask, np.where(columns > 4, 1, 0), -1))

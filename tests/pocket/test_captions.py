@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from voxjax.pocket import batches, captions, scenes
 from voxjax.pocket.shapes import SHAPES
+from voxjax.smallclips import tokenizer
 
 COLOURS = list(captions.COLOURS)
 
@@ -30,7 +31,7 @@ def read(ids, folder):
 def test_every_word_is_one_token(folder):
     """All but "3d", which the byte-level splitter takes for a number and a letter."""
     rows = captions.encode([word for word in captions.words() if word != "3d"], folder)
-    _, begin, end = captions.special_ids(folder)
+    _, begin, end = tokenizer.special_ids(folder)
     for row in rows:
         assert row[0] == begin and row[2:] == [end] * (captions.TEXT_LENGTH - 2)
     assert len({row[1] for row in rows}) == len(rows)

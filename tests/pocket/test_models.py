@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from safetensors.numpy import load_file
 from voxjax import pocket as package
 from voxjax.errors import UserError
 from voxjax.guidance import load_guidance
-from voxjax.pocket import captions, model, score, towers, train
+from voxjax.pocket import model, score, train
 
 FOLDER = Path(package.__file__).parent
 # Share of true renders to be named right: more is asked of the judge than of the guide.
@@ -40,30 +39,10 @@ def test_a_word_outside_the_vocabulary_is_refused_with_the_list():
         load_guidance("pocket", prompts=["a red bonsai"])
 
 
-@pytest.mark.slow
-def test_what_training_saves_is_what_guidance_loads(tmp_path):
-    """Random weights through `save`, the file, and `load_guidance`: the embeddings of training come back."""
-    recipe = model.RECIPES["pocket"]
-    both, params = towers.build(recipe, tmp_path, jax.random.key(5))
-    towers.save(tmp_path, params)
-    prompts = ["a red sphere", "an orange cube on a black torus"]
-    guidance, texts = load_guidance(str(tmp_path), prompts=prompts, dtype="float32")
-    ids = jnp.asarray(captions.encode(prompts, tmp_path))
-    np.testing.assert_allclose(texts, towers.encode_texts(both, params, ids), atol=2e-5)
-    images = jax.random.uniform(jax.random.key(6), (2, recipe.image_size, recipe.image_size, 3))
-    wanted, _ = towers.encode_images(both, params, images)
-    np.testing.assert_allclose(guidance.encode(guidance.params, images), wanted, atol=2e-5)
-
-
-def test_images_are_shifted_up_the_loss_and_no_further_than_asked():
-    key = jax.random.key(0)
-    images = jnp.full((8, 4, 4, 3), 0.5)
-    slope = jax.random.normal(jax.random.key(1), images.shape)
-    moved = train.shift_images(key, images, slope, jnp.float32(0.3)) - images
-    distances = jnp.sqrt(jnp.sum(moved**2, axis=(1, 2, 3)))
-    assert float(distances.max()) <= 0.3 + 1e-5
-    assert float(distances.max()) > 0.05, "some image moves"
-    assert (jnp.sum(moved * slope, axis=(1, 2, 3)) >= 0).all()
+def test_a_folder_with_a_finished_model_is_not_trained_over(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="holds a model already"):
+        train.main(["--model=pocket", f"--out={tmp_path}"])
 
 
 def test_dense_targets_say_what_covers_each_patch():

@@ -32,8 +32,9 @@ HUB_NAMES = {
     # After 31 of 32 epochs: what open_clip fetches for the 32nd, too.
     "ViT-B-16-plus-240:laion400m": "timm/vit_base_patch16_plus_clip_240.laion400m_e31",
 }
-# Models that ship with the package: folders of this name in that of the code that trained them.
-SHIPPED = ("pocket", "pocket-eval")
+# Models that ship with the package, and the folder of the code that trained them, where each lies under its
+# name. Another pair becomes known by its lines here.
+SHIPPED = {"pocket": "pocket", "pocket-eval": "pocket"}
 
 CONFIG = "config.json"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
@@ -111,7 +112,7 @@ def hub_has(name: str, seconds: float) -> bool:
 def _place(name: str) -> Path | tuple[str, str]:
     """The folder that a name stands for, or repository and revision on the hub."""
     if name in SHIPPED:
-        return Path(__file__).parents[1] / "pocket" / name
+        return Path(__file__).parents[1] / SHIPPED[name] / name
     repository = HUB_NAMES.get(name, name)
     folder = Path(os.path.expanduser(name))
     if repository == name and name and folder.is_dir():

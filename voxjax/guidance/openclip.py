@@ -200,16 +200,16 @@ def from_open_clip(
     """
     stored: dict[Key, tuple[int, ...]] = {}
     for key, shape in expected.items():
-        stored[_stored_key(key)] = (*shape[:-1], 3 * shape[-1]) if _is_split(key) else shape
+        stored[stored_key(key)] = (*shape[:-1], 3 * shape[-1]) if is_split(key) else shape
         if _is_frozen_norm(key):
             stored[*key[:-1], "mean"] = stored[*key[:-1], "variance"] = shape
     kept = {name: array for name, array in tensors.items() if not _HARMLESS.fullmatch(name)}
-    found = convert.match(kept, stored, file_name, _file_axes, source=source)
+    found = convert.match(kept, stored, file_name, file_axes, source=source)
     result = {}
     for key in expected:
-        if _is_split(key):
+        if is_split(key):
             part = ("q_proj", "k_proj", "v_proj").index(key[-2])
-            result[key] = np.split(found[_stored_key(key)], 3, axis=-1)[part]
+            result[key] = np.split(found[stored_key(key)], 3, axis=-1)[part]
         elif _is_frozen_norm(key):
             norm = (found[*key[:-1], vector] for vector in ("scale", "bias", "mean", "variance"))
             result[key] = resnet.fold_norm(*norm)[key[-1] == "bias"]
@@ -218,7 +218,8 @@ def from_open_clip(
     return result
 
 
-def _is_split(key: Key) -> bool:
+def is_split(key: Key) -> bool:
+    """Whether a parameter is a third of a tensor in the file."""
     return key[-3:-2] == ("self_attn",) and key[-2] in ("q_proj", "k_proj", "v_proj")
 
 
@@ -226,8 +227,9 @@ def _is_frozen_norm(key: Key) -> bool:
     return len(key) > 1 and _FROZEN_NORM.fullmatch(key[-2]) is not None
 
 
-def _stored_key(key: Key) -> Key:
-    return (*key[:-2], "in_proj", key[-1]) if _is_split(key) else key
+def stored_key(key: Key) -> Key:
+    """What a parameter is a part of in the file; itself where it is whole."""
+    return (*key[:-2], "in_proj", key[-1]) if is_split(key) else key
 
 
 def file_name(key: Key) -> str:
@@ -241,6 +243,7 @@ def file_name(key: Key) -> str:
     return name
 
 
-def _file_axes(key: Key, ndim: int) -> tuple[int, ...]:
+def file_axes(key: Key, ndim: int) -> tuple[int, ...]:
+    """Flax axes of a parameter in the order in which an open_clip file stores them."""
     untouched = key in (("text_projection", "kernel"), ("visual_projection", "kernel"))
     return tuple(range(ndim)) if untouched else convert.torch_axes(key, ndim)

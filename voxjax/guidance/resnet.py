@@ -54,7 +54,7 @@ def fold_norm(
     return factor.astype(np.float32), (bias - mean * factor).astype(np.float32)
 
 
-class _FrozenNorm(nn.Module):
+class FrozenNorm(nn.Module):
     """x [..., c] -> scale * x + bias, float32 whatever x is."""
 
     @nn.compact
@@ -92,7 +92,7 @@ class _Stem(nn.Module):
             convolve = nn.Conv(
                 channels, (3, 3), strides=stride, padding=((1, 1), (1, 1)), use_bias=False, name=f"conv{i}"
             )
-            x = nn.relu(_FrozenNorm(name=f"norm{i}")(convolve(x)))
+            x = nn.relu(FrozenNorm(name=f"norm{i}")(convolve(x)))
         return _halve(x)
 
 
@@ -114,13 +114,13 @@ class _Bottleneck(nn.Module):
     def __call__(self, x: Array) -> Array:
         """See the class."""
         out_channels = EXPANSION * self.width
-        out = nn.relu(_FrozenNorm(name="norm1")(self._convolve(x, self.width, 1, "conv1")))
-        out = nn.relu(_FrozenNorm(name="norm2")(self._convolve(out, self.width, 3, "conv2")))
+        out = nn.relu(FrozenNorm(name="norm1")(self._convolve(x, self.width, 1, "conv1")))
+        out = nn.relu(FrozenNorm(name="norm2")(self._convolve(out, self.width, 3, "conv2")))
         out = _halve(out) if self.shrink == 2 else out
-        out = _FrozenNorm(name="norm3")(self._convolve(out, out_channels, 1, "conv3"))
+        out = FrozenNorm(name="norm3")(self._convolve(out, out_channels, 1, "conv3"))
         if self.shrink == 2 or x.shape[-1] != out_channels:
             x = _halve(x) if self.shrink == 2 else x
-            x = _FrozenNorm(name="downsample_norm")(self._convolve(x, out_channels, 1, "downsample"))
+            x = FrozenNorm(name="downsample_norm")(self._convolve(x, out_channels, 1, "downsample"))
         return nn.relu(out + x.astype(jnp.float32)).astype(self.dtype)
 
 

@@ -5,6 +5,7 @@ Notation: p prompts, l tokens (the text length of the model, start and end token
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
 import re
@@ -17,6 +18,7 @@ import numpy as np
 from voxjax.errors import UserError
 
 VOCABULARY = "vocabulary.json"
+_FEW = 60  # words that a message can list
 
 
 def vocabulary(folder: Path) -> list[str] | None:
@@ -59,17 +61,31 @@ def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
       The prompts to tokenise; untouched where there is no `vocabulary.json`.
 
     Raises:
-      UserError: naming the unknown words and listing the known ones.
+      UserError: naming the unknown words and the known ones: all of them, or of a long list the nearest.
     """
     known = vocabulary(folder)
     if known is None:
         return list(prompts)
     unknown = unknown_words(prompts, folder)
     if unknown:
-        raise UserError(
-            f"this CLIP does not know {', '.join(map(repr, unknown))}; the words it knows: {', '.join(known)}"
-        )
+        words = ", ".join(map(repr, unknown))
+        raise UserError(f"this CLIP does not know {words}; {known_instead(unknown, known, folder)}")
     return [" ".join(_words(prompt)) for prompt in prompts]
+
+
+def known_instead(unknown: Sequence[str], known: Sequence[str], folder: Path) -> str:
+    """What to say in place of unknown words, in words: every known one if they are few, else the nearest."""
+    if len(known) <= _FEW:
+        return f"the words it knows: {', '.join(known)}"
+    near = [nearest_words(word, known) for word in unknown]
+    hints = [f"for {word!r} {' or '.join(each)}" for word, each in zip(unknown, near, strict=True) if each]
+    nearest = f"the nearest that it knows: {', '.join(hints)}; " if hints else ""
+    return f"{nearest}all {len(known)} words stand in {folder / VOCABULARY}"
+
+
+def nearest_words(word: str, known: Sequence[str], *, n: int = 3) -> list[str]:
+    """Up to n known words that are spelt much like this one, the nearest first."""
+    return difflib.get_close_matches(word, known, n=n, cutoff=0.6)
 
 
 def unknown_words(prompts: Sequence[str], folder: Path) -> list[str]:

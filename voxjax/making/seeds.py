@@ -78,7 +78,8 @@ def choose_judge(guides: Sequence[str], here: Sequence[str]) -> tuple[str, bool]
       (name or folder, whether it is held out: guided none of them).
     """
     if set(guides) <= set(names.SHIPPED):
-        candidates = [name for name in reversed(names.SHIPPED) if name not in guides]
+        worlds = {names.SHIPPED[name] for name in guides}  # another world's judge does not know the words
+        candidates = [name for name, world in names.SHIPPED.items() if world in worlds and name not in guides]
     else:
         candidates = [name for name in JUDGES if name in here and name not in guides]
     return (candidates[0], True) if candidates else (guides[0], False)

@@ -7,6 +7,7 @@ weights w_i sum to 1; `bary` are those of the point seen, on the triangle itself
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,14 @@ def project(vertices: np.ndarray, pose: np.ndarray, *, focal: float, size_px: in
     return np.stack([column, row, inverse], axis=-1)
 
 
-def rasterise(points: np.ndarray, faces: np.ndarray, *, width_px: int, height_px: int) -> Fragments:
+def rasterise(
+    points: np.ndarray,
+    faces: np.ndarray,
+    *,
+    width_px: int,
+    height_px: int,
+    visible: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> Fragments:
     """The nearest triangle in every pixel; both sides of a triangle are drawn.
 
     Args:
@@ -66,6 +74,8 @@ def rasterise(points: np.ndarray, faces: np.ndarray, *, width_px: int, height_px
       faces: [m, 3], indices of points.
       width_px: of the picture.
       height_px: of the picture.
+      visible: (face [k], bary [k, 3]) -> [k] bool, the points on triangles that hide what is behind them, for
+        textures with holes; None: all.
 
     Returns:
       Fragments [height_px, width_px].
@@ -73,6 +83,9 @@ def rasterise(points: np.ndarray, faces: np.ndarray, *, width_px: int, height_px
     owner, row, column, flat = covered(points, faces, width_px=width_px, height_px=height_px)
     on_face = flat * points[faces[owner], 2]
     nearness = on_face.sum(axis=-1)
+    if visible is not None:
+        seen = visible(owner, on_face / nearness[:, None])
+        owner, row, column, on_face, nearness = (x[seen] for x in (owner, row, column, on_face, nearness))
     # In the order of nearness, so that of several writers to a pixel the nearest is the last.
     order = np.argsort(nearness, kind="stable")
     face = np.full((height_px, width_px), -1, np.int32)

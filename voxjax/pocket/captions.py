@@ -7,10 +7,10 @@ against fog and crumbs.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from voxjax.pocket.shapes import SHAPES
+from voxjax.smallclips import tokenizer
 
 COLOURS = {
     "red": (0.85, 0.09, 0.09),
@@ -67,7 +67,6 @@ REPORT_PAIRS = HELD_OUT + (
 )
 
 TEXT_LENGTH = 12
-_BEGIN, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def caption(colour: str, shape: str) -> str:
@@ -101,75 +100,13 @@ def words() -> list[str]:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Writes CLIP tokenizer files for `words()` into `folder`: lower-cased, BPE layout.
-
-    Every word is one token (but "3d", which is two).
-
-    Files: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, vocabulary.json (the words that a
-    prompt may use, and the captions to choose from).
-    """
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-
-    alphabet = sorted({letter for word in words() for letter in word})
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=_END))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r"[\p{L}\p{N}]+|[^\s\p{L}\p{N}]+"), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    trainer = trainers.BpeTrainer(
-        vocab_size=2000,
-        show_progress=False,
-        initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
-        special_tokens=[],
-        min_frequency=1,
-    )
-    tokenizer.train_from_iterator([" ".join(words())], trainer)
-    tokenizer.add_special_tokens([_BEGIN, _END])
-    begin, end = tokenizer.token_to_id(_BEGIN), tokenizer.token_to_id(_END)
-    tokenizer.post_processor = processors.RobertaProcessing(
-        sep=(_END, end), cls=(_BEGIN, begin), add_prefix_space=False, trim_offsets=False
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.model.save(str(folder))
-    vocabulary = json.loads((folder / "vocab.json").read_text())
-    vocabulary |= {_BEGIN: begin, _END: end}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary, indent=0, ensure_ascii=False))
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "CLIPTokenizer",
-        "bos_token": _BEGIN,
-        "eos_token": _END,
-        "pad_token": _END,
-        "unk_token": _END,
-        "do_lower_case": True,
-        "model_max_length": TEXT_LENGTH,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
-    known = {"words": words(), "captions": single_captions()}
-    (folder / "vocabulary.json").write_text(json.dumps(known, indent=0))
+    """Writes the tokenizer files and `vocabulary.json` for `words()`; see `smallclips.tokenizer`."""
+    tokenizer.write(folder, words(), single_captions(), text_length=TEXT_LENGTH)
 
 
 def encode(sentences: list[str], folder: Path) -> list[list[int]]:
     """Token ids of each sentence, padded with the end token to TEXT_LENGTH."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    end = tokenizer.token_to_id(_END)
-    rows = [tokenizer.encode(sentence).ids for sentence in sentences]
-    assert max(map(len, rows)) <= TEXT_LENGTH, "a caption is longer than the text tower"
-    return [row + [end] * (TEXT_LENGTH - len(row)) for row in rows]
-
-
-def special_ids(folder: Path) -> tuple[int, int, int]:
-    """(vocabulary size, begin id, end id) of a written tokenizer."""
-    vocabulary = json.loads((folder / "vocab.json").read_text())
-    return len(vocabulary), vocabulary[_BEGIN], vocabulary[_END]
+    return tokenizer.encode(sentences, folder, text_length=TEXT_LENGTH)
 
 
 def seen_mask(*, hold_out: bool) -> list[list[bool]]:

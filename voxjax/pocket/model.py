@@ -3,70 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from voxjax.pocket import captions
+from voxjax.smallclips.recipe import Phase, Recipe
 
 Array = jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
-class Phase:
-    """A stretch of training with an optimiser of its own; it starts from the averaged weights of the last.
+class PocketPhase(Phase):
+    """A phase of this world.
 
     Attributes:
-      steps: parameter updates.
-      learning_rate: at its peak.
-      adversarial_radius: largest shift of an image along its gradient, L2 norm over the image; 0 for none.
-      clutter: see `scenes.draw_scenes`; None lets it rise from 0 to 1 in the beginning.
       white_weight: how much likelier white is than another colour.
-      dense: whether the dense head helps.
     """
 
-    steps: int
-    learning_rate: float
-    adversarial_radius: float = 0.0
-    clutter: float | None = None
     white_weight: float = 1.0
-    dense: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PocketRecipe(Recipe):
     """How one of the two models is built and trained.
 
     Attributes:
-      name: of the model and its folder.
       style: of the renders, see `scenes`.
       hold_out: whether captions.HELD_OUT are kept out of training.
-      image_size: pixels a side; patch_size: likewise.
-      width: channels of the image tower; layers, heads: of the same.
-      text_width: channels of the text tower; text_layers: its depth.
-      seed: of everything drawn.
-      phases: of training, in order.
-      projection: dimensions of the embeddings.
     """
 
-    name: str
     style: str
     hold_out: bool
-    image_size: int
+    text_length: int = captions.TEXT_LENGTH
     patch_size: int
-    width: int
-    layers: int
-    heads: int
-    text_width: int
-    seed: int
-    phases: tuple[Phase, ...]
-    projection: int = 128
-    text_layers: int = 2
+    phases: tuple[PocketPhase, ...]
 
 
 RECIPES = {
-    "pocket": Recipe(
+    "pocket": PocketRecipe(
         name="pocket",
         style="plain",
         hold_out=True,
@@ -77,9 +52,9 @@ RECIPES = {
         heads=4,
         text_width=96,
         seed=0,
-        phases=(Phase(steps=3000, learning_rate=1.6e-3, adversarial_radius=2.0),),
+        phases=(PocketPhase(steps=3000, learning_rate=1.6e-3, adversarial_radius=2.0),),
     ),
-    "pocket-eval": Recipe(
+    "pocket-eval": PocketRecipe(
         name="pocket-eval",
         style="studio",
         hold_out=False,
@@ -92,51 +67,11 @@ RECIPES = {
         seed=1,
         # The second phase is for white objects on white, which the first one alone takes for simpler ones.
         phases=(
-            Phase(steps=2400, learning_rate=2.0e-3),
-            Phase(steps=300, learning_rate=6e-4, clutter=0.3, white_weight=5.0, dense=False),
+            PocketPhase(steps=2400, learning_rate=2.0e-3),
+            PocketPhase(steps=300, learning_rate=6e-4, clutter=0.3, white_weight=5.0, dense=False),
         ),
     ),
 }
-
-
-def clip_config(recipe: Recipe, vocabulary: tuple[int, int, int]) -> dict[str, Any]:
-    """The `config.json` of a transformers CLIP checkpoint; `vocabulary` = (size, begin id, end id)."""
-    size, begin, end = vocabulary
-    return {
-        "architectures": ["CLIPModel"],
-        "model_type": "clip",
-        "projection_dim": recipe.projection,
-        "text_config": {
-            "model_type": "clip_text_model",
-            "hidden_size": recipe.text_width,
-            "intermediate_size": 4 * recipe.text_width,
-            "num_hidden_layers": recipe.text_layers,
-            "num_attention_heads": 4,
-            "max_position_embeddings": captions.TEXT_LENGTH,
-            "vocab_size": size,
-            "bos_token_id": begin,
-            "eos_token_id": end,
-            "pad_token_id": end,
-            "hidden_act": "quick_gelu",
-            "projection_dim": recipe.projection,
-        },
-        "vision_config": {
-            "model_type": "clip_vision_model",
-            "hidden_size": recipe.width,
-            "intermediate_size": 4 * recipe.width,
-            "num_hidden_layers": recipe.layers,
-            "num_attention_heads": recipe.heads,
-            "image_size": recipe.image_size,
-            "patch_size": recipe.patch_size,
-            "hidden_act": "quick_gelu",
-            "projection_dim": recipe.projection,
-        },
-    }
-
-
-def unit(vectors: Array) -> Array:
-    """[..., d] scaled to length one."""
-    return vectors / (jnp.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-8)
 
 
 def dense_targets(geometry: Array, shape_ids: Array, colour_ids: Array, patch_size: int) -> dict[str, Array]:
@@ -171,7 +106,7 @@ def dense_targets(geometry: Array, shape_ids: Array, colour_ids: Array, patch_si
 N_SHAPE_LABELS, N_COLOUR_LABELS = 9, 11
 
 
-def init_dense_head(key: Array, recipe: Recipe) -> dict[str, Array]:
+def init_dense_head(key: Array, recipe: PocketRecipe) -> dict[str, Array]:
     """A linear head on the patch tokens; used in training only, not saved with the model."""
     n_out = recipe.patch_size**2 + 12 + N_SHAPE_LABELS + N_COLOUR_LABELS
     return {

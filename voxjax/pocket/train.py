@@ -19,22 +19,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
-import optax.contrib
 
 from voxjax.command import Parser, run_command
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
-from voxjax.pocket import bank, batches, captions, model
-from voxjax.pocket.model import Phase, Recipe
-from voxjax.pocket.towers import Towers, build, encode_images, encode_texts, save, true_score
+from voxjax.pocket import bank, batches, captions, model, score
+from voxjax.pocket.model import PocketPhase, PocketRecipe
+from voxjax.smallclips.run import SNAPSHOT, Run, Task, has_snapshot, run_phase
+from voxjax.smallclips.saving import save
+from voxjax.smallclips.towers import Towers, build, encode_images, encode_texts
 
 Array = jax.Array
 MAX_LOGIT_SCALE = 20.0
-_CLEAN_PASSES = 0.3  # share of the steps before images are shifted along their gradient
-_EASY = 0.15  # share of the steps in which clutter rises to its full amount
-_EMA = 0.998
 
 
 def _entropy(logits: Array, labels: Array) -> Array:
@@ -73,37 +69,11 @@ def loss_fn(
     return total, parts
 
 
-def make_optimiser(phase: Phase) -> optax.GradientTransformation:
-    """Muon on the matrices, AdamW on the rest; rate warmed up, then cosine to 2 %."""
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, phase.learning_rate, max(1, phase.steps // 25), phase.steps, phase.learning_rate * 0.02
-    )
-    muon = optax.contrib.muon(schedule, adam_b2=0.98, weight_decay=0.05, consistent_rms=0.2)
-    return optax.chain(optax.clip_by_global_norm(1.0), muon)
-
-
-def make_update(towers: Towers, recipe: Recipe, phase: Phase, optimiser):
-    """(params, ema, opt_state, images, batch) -> the same, the pixel gradient and the loss parts."""
-    loss = functools.partial(
-        loss_fn, towers=towers, patch_size=recipe.patch_size, dense_weight=0.4 * phase.dense
-    )
-
-    @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
-    def update(params, ema, opt_state, images, batch):
-        (_, parts), (gradient, pixel_gradient) = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(
-            params, images, batch
-        )
-        updates, opt_state = optimiser.update(gradient, opt_state, params)
-        params = optax.apply_updates(params, updates)
-        ema = jax.tree.map(lambda a, b: _EMA * a + (1 - _EMA) * b, ema, params["clip"])
-        return params, ema, opt_state, pixel_gradient, parts
-
-    return update
-
-
-def make_draw(recipe: Recipe, phase: Phase, folder: Path):
-    """(key, photographs, shape ids, clutter) -> a Batch in the recipe's style; see `batches.make_batch`."""
-    return jax.jit(
+def make_task(
+    key: Array, recipe: PocketRecipe, phase: PocketPhase, folder: Path, towers: Towers, banks
+) -> Task:
+    """What a phase draws and asks for; see `batches.make_batch` and `loss_fn`."""
+    make_batch = jax.jit(
         functools.partial(
             batches.make_batch,
             phrases=batches.Phrasebook(folder),
@@ -113,20 +83,15 @@ def make_draw(recipe: Recipe, phase: Phase, folder: Path):
             image_size=recipe.image_size,
         )
     )
+    loss = functools.partial(
+        loss_fn, towers=towers, patch_size=recipe.patch_size, dense_weight=0.4 * phase.dense
+    )
+    helpers = {"dense": model.init_dense_head(jax.random.fold_in(key, 2), recipe)}
+    return Task(lambda key, rng, clutter: make_batch(key, *batches.take(rng, *banks), clutter), loss, helpers)
 
 
-@jax.jit
-def shift_images(key: Array, images: Array, pixel_gradient: Array, radius: Array) -> Array:
-    """Moves each image up its loss by a random distance up to `radius` (L2 norm over the image)."""
-    k1, k2 = jax.random.split(key)
-    n = len(images)
-    distance = radius * jax.random.uniform(k1, (n,)) * jax.random.bernoulli(k2, 0.8, (n,))
-    norm = jnp.sqrt(jnp.sum(pixel_gradient**2, axis=(1, 2, 3))) + 1e-12
-    return jnp.clip(images + (distance / norm)[:, None, None, None] * pixel_gradient, 0.0, 1.0)
-
-
-def train(recipe: Recipe, folder: Path, *, per_shape: int, per_pair: int) -> dict:
-    """Trains one model and writes it to `folder`.
+def train(recipe: PocketRecipe, folder: Path, *, per_shape: int, per_pair: int) -> dict:
+    """Trains one model and writes it to `folder`; goes on where a run that was cut off left a snapshot.
 
     Args:
       recipe: which model.
@@ -138,50 +103,27 @@ def train(recipe: Recipe, folder: Path, *, per_shape: int, per_pair: int) -> dic
     """
     key = jax.random.key(recipe.seed, impl="rbg")  # compiles in a tenth of the time of the default
     start = time.time()
+    captions.write_tokenizer(folder)
     towers, clip = build(recipe, folder, jax.random.fold_in(key, 1))
     banks = bank.photograph_bank(jax.random.fold_in(key, 3), per_shape=per_shape, per_pair=per_pair)
     counts = " + ".join(str(len(each.alpha)) for each in banks)
     print(f"{counts} photographs, {time.time() - start:.0f} s", flush=True)
+    run = Run(folder, keep=lambda ema, progress: save(folder, ema))
     for i, phase in enumerate(recipe.phases):
         phase_key = key if i == 0 else jax.random.fold_in(key, 10 + i)
-        clip = run_phase(phase_key, recipe, phase, folder, towers, clip, banks)
+        task = make_task(phase_key, recipe, phase, folder, towers, banks)
+        clip = run_phase(phase_key, i, phase, task, clip, run)
     result = true_score(towers, clip, recipe, folder)
     print(f"true renders {result}", flush=True)
+    (folder / SNAPSHOT).unlink(missing_ok=True)
     return result
 
 
-def run_phase(key: Array, recipe: Recipe, phase: Phase, folder: Path, towers: Towers, clip, banks) -> Any:
-    """One phase; the averaged weights are saved every 500 steps and at its end, and returned."""
-    params = {"clip": clip, "dense": model.init_dense_head(jax.random.fold_in(key, 2), recipe)}
-    optimiser = make_optimiser(phase)
-    opt_state, ema = optimiser.init(params), jax.tree.map(jnp.copy, clip)
-    update, draw = make_update(towers, recipe, phase, optimiser), make_draw(recipe, phase, folder)
-    rng = np.random.default_rng(int(jax.random.key_data(key)[-1]))
-    start, step = time.time(), 0
-    while step < phase.steps:
-        step_key = jax.random.fold_in(key, 100 + step)
-        clutter = jnp.float32(clutter_at(phase, step))
-        batch = draw(step_key, *batches.take(rng, *banks), clutter)
-        params, ema, opt_state, pixel_gradient, parts = update(params, ema, opt_state, batch.images, batch)
-        step += 1
-        radius = phase.adversarial_radius * np.clip((step / phase.steps - _CLEAN_PASSES) / 0.2, 0.0, 1.0)
-        if radius > 0:
-            shifted = shift_images(step_key, batch.images, pixel_gradient, jnp.float32(radius))
-            params, ema, opt_state, _, hard = update(params, ema, opt_state, shifted, batch)
-            parts = {**parts, "hard_accuracy": hard["accuracy"]}
-            step += 1
-        if step % 50 < 2:
-            line = " ".join(f"{name} {float(value):.3f}" for name, value in parts.items())
-            print(f"step {step} {time.time() - start:.0f} s {line}", flush=True)
-        if step % 500 < 2 or step >= phase.steps:
-            save(folder, ema)
-    return ema
-
-
-def clutter_at(phase: Phase, step: int) -> float:
-    """How much of the clutter a step draws: a phase begins easy, unless its amount is fixed."""
-    rising = float(np.clip(step / (_EASY * phase.steps) - 0.2, 0.0, 1.0))
-    return rising if phase.clutter is None else phase.clutter
+def true_score(towers: Towers, params: Any, recipe: PocketRecipe, folder: Path) -> dict:
+    """`score.summarise` for parameters in training."""
+    texts = encode_texts(towers, params, jnp.asarray(captions.encode(captions.single_captions(), folder)))
+    encode = jax.jit(lambda images: encode_images(towers, params, images)[0])
+    return score.summarise(score.name_true_renders(encode, texts, image_size=recipe.image_size))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -204,7 +146,7 @@ def main(arguments: Sequence[str]) -> None:
     if args.seed is not None:
         recipe = dataclasses.replace(recipe, seed=args.seed)
     folder = args.out or Path("runs/pocket") / args.model
-    if (folder / "model.safetensors").exists():
+    if (folder / "model.safetensors").exists() and not has_snapshot(folder):
         raise UserError(f"--out={folder} holds a model already; give another folder")
     refuse_unwritable(folder, f"--out={folder}")
     train(recipe, folder, per_shape=args.per_shape, per_pair=args.per_pair)

@@ -1,0 +1,102 @@
+"""Pictures of things out of the packages of emoji: cropped to their outlines, 64 px, transparent around."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from voxjax.errors import UserError
+from voxjax.files import atomic_path
+from voxjax.picturebook import names, sources
+
+WIDTH_PX = 64
+_SVG_PX = 2 * WIDTH_PX
+_MEMBERS = {
+    "noto": re.compile(r"package/img/google/64/([0-9a-f-]+)\.png"),
+    "twemoji": re.compile(r"package/img/twitter/64/([0-9a-f-]+)\.png"),
+    "fluent": re.compile(r"package/assets/([0-9a-f-]+)\.webp"),
+    "openmoji": re.compile(r"package/color/svg/([0-9A-F-]+)\.svg"),
+}
+EMOJI = tuple(_MEMBERS)
+
+
+def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    """All pictures of one package that show a thing of the list.
+
+    Args:
+      name: of the source, one of `EMOJI`.
+      cache: folder of archives and of what is made of them.
+
+    Returns:
+      pictures [n, 64, 64, 4] uint8, colours not multiplied by alpha; things [n] int32, places in the list.
+
+    Raises:
+      UserError: the package cannot be had, or what reads it is not installed.
+    """
+    file = cache / "pictures" / f"{name}.npz"
+    if file.is_file():
+        with np.load(file, allow_pickle=False) as stored:
+            if str(stored["digest"]) == names.digest():
+                return stored["pictures"], stored["things"]
+    draw = _svg if name == "openmoji" else _opened
+    if name == "openmoji":
+        _refuse_without_renderer()
+    found = sources.read_members(sources.fetch(sources.SOURCES[name], cache), _key_of(_MEMBERS[name]))
+    rows, things = [], []
+    for i, thing in enumerate(names.things()):
+        for point in thing.code_points:
+            if point in found:
+                rows.append(crop(draw(found[point])))
+                things.append(i)
+    with atomic_path(file) as part:
+        np.savez_compressed(part, pictures=np.stack(rows), things=np.int32(things), digest=names.digest())
+    return np.stack(rows), np.int32(things)
+
+
+def _key_of(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
+    """Path in the package -> its code points without the variation selector, which packages use at will."""
+
+    def key(path: str) -> str | None:
+        match = pattern.fullmatch(path)
+        return match[1].lower().replace("-fe0f", "") if match else None
+
+    return key
+
+
+def crop(image: Image.Image) -> np.ndarray:
+    """[64, 64, 4] uint8: what is not transparent, as large as fits, in the middle."""
+    whole = image.convert("RGBA")
+    box = whole.getchannel("A").point(lambda alpha: 255 * (alpha > 16)).getbbox() or (0, 0, *whole.size)
+    part = whole.crop(box)
+    scale = WIDTH_PX / max(part.size)
+    size = tuple(max(1, round(side * scale)) for side in part.size)
+    part = part.resize(size, Image.Resampling.LANCZOS)
+    result = Image.new("RGBA", (WIDTH_PX, WIDTH_PX))
+    result.paste(part, ((WIDTH_PX - size[0]) // 2, (WIDTH_PX - size[1]) // 2))
+    return np.asarray(result)
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def _svg(data: bytes) -> Image.Image:
+    import resvg_py
+
+    drawn = resvg_py.svg_to_bytes(svg_string=data.decode(), width=_SVG_PX, skip_system_fonts=True)
+    return _opened(bytes(drawn))
+
+
+def _refuse_without_renderer() -> None:
+    try:
+        import resvg_py  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "OpenMoji is drawn by resvg-py: pip install 'voxjax[picturebook]', or leave it out with"
+            " --without=openmoji"
+        ) from error

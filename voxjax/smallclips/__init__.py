@@ -1,0 +1,1 @@
+"""Training of small CLIPs from scratch: what the worlds that they are trained on have in common."""
