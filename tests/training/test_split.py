@@ -48,7 +48,7 @@ def metrics(name):
 alone = numbers(train(1, "1"))
 apart = {n: np.abs(numbers(train(n, str(n))) - alone).max() for n in counts}
 try:
-    train(counts[-1], "resumed", stop, every=2)
+    train(counts[-1], "resumed", stop, every=1)
     sys.exit("it was not stopped")
 except Stopped:
     pass
@@ -86,11 +86,11 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("counts", [[8], pytest.param([2, 4], marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize("counts", [[4], pytest.param([2, 8], marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("field", FIELDS)
 def test_any_number_of_devices_makes_the_same_object(field, counts, tiny_clip, compile_cache, tmp_path):
-    # 12 images, which 8 devices cannot share evenly; neither can they the 2 views of 15 x 15 rays.
-    given = {"steps": 4, "cameras.views_per_step": 2, "cameras.width_px": 15, "augment.n_diff": 3}
+    # 12 images, which 8 devices cannot share evenly; neither can 4 the 2 views of 15 x 15 rays.
+    given = {"steps": 2, "cameras.views_per_step": 2, "cameras.width_px": 15, "augment.n_diff": 3}
     changes = {**given, **FIELDS[field]}
     pairs = [*overrides(tiny_clip, compile_cache), *((name, str(value)) for name, value in changes.items())]
     process = subprocess.run(
@@ -104,6 +104,6 @@ def test_any_number_of_devices_makes_the_same_object(field, counts, tiny_clip, c
     assert process.returncode == 0, process.stderr
     found = json.loads(process.stdout)
     assert len(found["sizes"]) == (1 if field == "dream_fields" else 2), "it was not rescaled"
-    assert len(set(found["losses"])) == 4
+    assert len(set(found["losses"])) == 2
     assert max(found["apart"].values()) < 1e-4, found
     assert max(found["off"].values()) < 1e-3, found
