@@ -21,6 +21,8 @@ from voxjax.reproduction.runs import Job
 from voxjax.run import kept_steps, load_run
 
 _TILE_PX, _COURSE_PX = 192, 128
+# Of one object alone, so many variants stand beside each other.
+_COLUMNS = 5
 _METRICS = {"density": "gradient/mean_density", "colour": "gradient/mean_colour"}
 _BAR_PX, _FONT_PX = 20, 12
 _BARS = {"kl": ((128, 72, 192), "KL"), "tv": ((35, 122, 75), "TV")}
@@ -50,6 +52,8 @@ def draw(kinds: Sequence[str], jobs: Sequence[Job], folder: Path) -> list[str]:
 def side_by_side(jobs: Sequence[Job]) -> np.ndarray:
     """Evaluation views: a row for each variant, a column for each prompt and seed; white where none is.
 
+    One prompt with one seed would be a column only: its variants follow one another instead.
+
     Args:
       jobs: runs that are done.
 
@@ -66,7 +70,8 @@ def side_by_side(jobs: Sequence[Job]) -> np.ndarray:
             pictures.append(_read(path) if path else np.full((8, 8, 3), 255, np.uint8))
             number = f", seed {seed}" if any(each for _, each in objects) else ""
             labels.append(f"{variant}\n{prompt}{number}")
-    return contact_sheet(pictures, labels, columns=len(objects), tile_px=_TILE_PX)
+    columns = len(objects) if len(objects) > 1 else _COLUMNS
+    return contact_sheet(pictures, labels, columns=columns, tile_px=_TILE_PX)
 
 
 def _read(path: Path) -> np.ndarray:

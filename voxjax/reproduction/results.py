@@ -22,7 +22,7 @@ _AT_1, _PER_OBJECT = "r_precision_at_1_evaluation_view", "r_precision_at_1_per_o
 _JUDGED = (
     ("R-P@1", _AT_1, "{:.0%}".format),
     ("R-P@1 per object", _PER_OBJECT, "{:.0%}".format),
-    ("R-P@1 per object without texture", "untextured_r_precision_at_1", "{:.0%}".format),
+    ("without texture", "untextured_r_precision_at_1", "{:.0%}".format),
     ("cosine", "mean_cosine", "{:.3f}".format),
 )
 
@@ -181,7 +181,8 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     if result["n_captions"]:
         lines.append(
             f"R-Precision among {result['n_captions']} captions, at the evaluation view where nothing else "
-            f"is said; in brackets: {result['interval_method']}."
+            f"is said; in brackets: {result['interval_method']}. Without texture: R-P@1 per object of the "
+            "same views in grey."
         )
     devices = sorted({row["cost"]["device"] for row in result["variants"] if row["cost"]})
     if devices:
