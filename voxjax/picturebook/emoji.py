@@ -53,9 +53,10 @@ def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
             if point in found:
                 rows.append(crop(draw(found[point])))
                 things.append(i)
+    shown, owners = np.stack(rows), np.array(things, np.int32)
     with atomic_path(file) as part:
-        np.savez_compressed(part, pictures=np.stack(rows), things=np.int32(things), digest=names.digest())
-    return np.stack(rows), np.int32(things)
+        np.savez_compressed(part, pictures=shown, things=owners, digest=np.array(names.digest()))
+    return shown, owners
 
 
 def _key_of(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
@@ -74,7 +75,7 @@ def crop(image: Image.Image) -> np.ndarray:
     box = whole.getchannel("A").point(lambda alpha: 255 * (alpha > 16)).getbbox() or (0, 0, *whole.size)
     part = whole.crop(box)
     scale = WIDTH_PX / max(part.size)
-    size = tuple(max(1, round(side * scale)) for side in part.size)
+    size = max(1, round(part.width * scale)), max(1, round(part.height * scale))
     part = part.resize(size, Image.Resampling.LANCZOS)
     result = Image.new("RGBA", (WIDTH_PX, WIDTH_PX))
     result.paste(part, ((WIDTH_PX - size[0]) // 2, (WIDTH_PX - size[1]) // 2))

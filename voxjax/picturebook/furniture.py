@@ -77,7 +77,7 @@ def pictures(cache: Path, half: int) -> tuple[np.ndarray, np.ndarray]:
                 if item.half == half and (shown := _rendered(item, opened, cache)) is not None:
                     rows.append(shown)
                     things += [item.thing] * len(shown)
-    return np.concatenate(rows), np.int32(things)
+    return np.concatenate(rows), np.array(things, np.int32)
 
 
 def _library_name(path: str) -> str | None:

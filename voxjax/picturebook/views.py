@@ -122,9 +122,9 @@ class _Paint:
 def _texture(path: str, read: Callable[[str], bytes]) -> np.ndarray:
     """[height, width, 4] in [0, 1]; plain white where it is missing."""
     try:
-        picture = Image.open(io.BytesIO(read(path)))
-        picture.draft("RGB", (_TEXTURE_PX, _TEXTURE_PX))  # JPEG is decoded no finer than needed
-        picture = picture.convert("RGBA")
+        opened = Image.open(io.BytesIO(read(path)))
+        opened.draft("RGB", (_TEXTURE_PX, _TEXTURE_PX))  # JPEG is decoded no finer than needed
+        picture = opened.convert("RGBA")
         picture.thumbnail((_TEXTURE_PX, _TEXTURE_PX))
         return np.asarray(picture, np.float64) / 255
     except (KeyError, OSError):

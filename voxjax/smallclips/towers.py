@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 
 from voxjax.files import write_text
-from voxjax.guidance import hf, names, openclip, resnet
-from voxjax.guidance.base import CLIP_MEAN, CLIP_SD
+from voxjax.guidance import hf, loading, names, openclip, resnet
+from voxjax.guidance.base import CLIP_MEAN, CLIP_SD, Key
 from voxjax.smallclips import norms, recipe, tokenizer
 from voxjax.smallclips.recipe import Recipe
 
 Array = jax.Array
+_VITS = ("text_model", "vision_model")
 
 
 class Towers(NamedTuple):
@@ -47,40 +49,38 @@ def build(plan: Recipe, folder: Path, key: Array) -> tuple[Towers, dict[str, Any
         file = folder / names.CONFIG
         towers = Towers(hf.ImageTower(config, jnp.float32), hf.TextTower(config))
     write_text(file, json.dumps(settings, indent=2) + "\n")
-    pixels = jnp.zeros((1, plan.image_size, plan.image_size, 3))
-    params = towers.image.init(key, pixels)["params"]
-    params |= towers.text.init(key, jnp.zeros((1, 2), jnp.int32), jnp.ones(1, jnp.int32))["params"]
-    return towers, initialise(jax.random.fold_in(key, 1), params)
+    shapes = loading.image_tower_shapes(towers.image, plan.image_size)
+    shapes |= loading.text_tower_shapes(towers.text, plan.text_length)
+    return towers, initialise(jax.random.fold_in(key, 1), shapes)
 
 
-def initialise(key: Array, params):
-    """Redraws the weights at variance 1 / fan-in; the towers' own start (sd 0.01) stalls towers this small.
+def initialise(key: Array, shapes: Mapping[Key, tuple[int, ...]]) -> dict[str, Any]:
+    """Draws the weights at variance 1 / fan-in; the towers' own start (sd 0.01) stalls towers this small.
 
     Args:
       key: PRNG key.
-      params: the parameters of both towers, joined.
+      shapes: of every parameter of both towers.
 
     Returns:
-      The same tree: kernels at sd fan_in^-0.5 (those that write to the residual stream divided by
-      sqrt(2 * layers)), embeddings large enough that words and places differ from the first step.
+      The parameters: kernels at sd fan_in^-0.5 (those that write to the residual stream divided by
+      sqrt(2 * layers)), embeddings large enough that words and places differ from the first step, scales of
+      one and biases of zero.
     """
-    flat = flatten_dict(params)
-    residual = [tower for tower in ("text_model", "vision_model") if tower in params]
-    depth = {tower: len(params[tower]["encoder"]["layers"]) for tower in residual}
+    depth = {tower: len({path[3] for path in shapes if path[:2] == (tower, "encoder")}) for tower in _VITS}
     fresh = {}
-    for i, (path, leaf) in enumerate(sorted(flat.items())):
-        noise = jax.random.normal(jax.random.fold_in(key, i), leaf.shape)
+    for i, (path, shape) in enumerate(sorted(shapes.items())):
+        noise = jax.random.normal(jax.random.fold_in(key, i), shape)
         if path[-1] == "kernel":
-            sd = float(np.prod(leaf.shape[:-1])) ** -0.5
+            sd = float(np.prod(shape[:-1])) ** -0.5
             if "out_proj" in path or "fc2" in path:
                 sd *= (2 * depth[path[0]]) ** -0.5
             fresh[path] = sd * noise
         elif "token_embedding" in path:
             fresh[path] = 0.5 * noise
-        elif path[-1] in ("embedding", "class_embedding"):
+        elif path[-1] in ("embedding", "class_embedding", "positional_embedding"):
             fresh[path] = 0.2 * noise
         else:
-            fresh[path] = leaf
+            fresh[path] = jnp.ones(shape) if path[-1] == "scale" else jnp.zeros(shape)
     fresh[("logit_scale",)] = jnp.asarray(np.log(10.0), jnp.float32)
     return unflatten_dict(fresh)
 
