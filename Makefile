@@ -87,8 +87,9 @@ $(RUN):
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.txt | $(RUN)
-	$(RUN) -m pip install --quiet $(PIP_ARGS) -r requirements.txt
+# With the command itself and the viewer, so that all that the README shows after the demo is there.
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet $(PIP_ARGS) -r requirements.txt --editable '.[view]'
 	@touch $@
 
 # The tools are listed once, in pyproject.toml.
