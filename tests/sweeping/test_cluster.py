@@ -6,6 +6,7 @@ which process is read from the lines that they leave.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def cluster():
     """A head with what it takes for a GPU and two nodes, a core each; a lost one is missed within seconds."""
     from ray.cluster_utils import Cluster
 
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "tests"))))
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -55,6 +57,7 @@ def cluster():
             begin(lambda: started.add_node(num_cpus=1, include_log_monitor=False))
         yield started
         started.shutdown()
+        signal.signal(signal.SIGTERM, before)  # Ray's own would stay
 
 
 def start(cluster, root, *arguments):
