@@ -1,6 +1,7 @@
 """The command on little packages: both kinds of model, snapshots, scores, and what it refuses."""
 
 import dataclasses
+import functools
 import json
 
 import jax
@@ -120,10 +121,13 @@ def test_the_loss_against_numpy(tmp_path, monkeypatch):
     batch = batches.Batch(
         images, jnp.asarray(rng.random((4, 16, 16))), jnp.asarray(colour_ids), jnp.asarray(ids)
     )
-    total, parts = model.make_loss(both, recipe)(params, images, batch)
+    total, parts = jax.jit(model.make_loss(both, recipe))(params, images, batch)
 
-    pictured, patches = (np.asarray(x, np.float64) for x in towers.encode_images(both, clip, images))
-    said = np.asarray(towers.encode_texts(both, clip, jnp.asarray(ids)), np.float64)
+    encode = jax.jit(functools.partial(towers.encode_images, both))
+    pictured, patches = (np.asarray(x, np.float64) for x in encode(clip, images))
+    said = np.asarray(
+        jax.jit(functools.partial(towers.encode_texts, both))(clip, batch.token_ids), np.float64
+    )
     logits = 10.0 * pictured @ said.T
     caption = -np.mean([log_softmax(logits[i, :6])[i] for i in range(4)])
     to_image = -np.mean([log_softmax(logits[:, i])[i] for i in range(4)])
