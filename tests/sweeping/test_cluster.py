@@ -17,6 +17,9 @@ from helpers.small_training import ROOT, environment
 ray = pytest.importorskip("ray")
 STEPS, EVERY, SEEDS = 12, 3, 5
 PATIENCE_S = 120
+# Ray starts its processes from a fork that runs a line of Python, and other tests have loaded jax here.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+
 DRIVER = """
 import sys
 from voxjax import command, sweep
