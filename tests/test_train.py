@@ -18,8 +18,8 @@ from voxjax import train
 from voxjax.config.loading import load
 from voxjax.errors import UserError
 from voxjax.run import read_config
+from voxjax.run_files import read_summary
 from voxjax.training import loop
-from voxjax.training.timing import read_summary
 
 
 @pytest.fixture(scope="module")

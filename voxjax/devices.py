@@ -1,4 +1,4 @@
-"""What jax finds on this machine, asked in a process of its own.
+"""What there is to compute on: cores, and what jax finds, asked in a process of its own.
 
 Whoever only chooses or shows must not hold the accelerator, nor reserve its memory: the training that comes
 after will need all of it.
@@ -20,6 +20,11 @@ stats = here[0].memory_stats() or {}
 limit, used = stats.get("bytes_limit", 0), stats.get("bytes_in_use", 0)
 print(json.dumps([here[0].platform, here[0].device_kind, len(here), limit, limit - used, jax.__version__]))
 """
+
+
+def count_cores() -> int:
+    """Cores of the CPU that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class JaxFailure(Exception):

@@ -16,6 +16,7 @@ from pathlib import Path
 from voxjax.command import Parser, run_command, whole_number
 from voxjax.config.loading import load, take_overrides
 from voxjax.config.naming import default_workdir
+from voxjax.devices import count_cores
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
 from voxjax.making import runs
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     workdir = Path(flags.workdir or (f"{folder}-seeds" if flags.seeds > 1 else folder))
     refuse_unwritable(workdir, f"--workdir={workdir}")
     if flags.config:
-        choice = given(flags.config, runs.count_cores(), changed=bool(overrides))
+        choice = given(flags.config, count_cores(), changed=bool(overrides))
     else:
         choice = runs.recall(workdir, quality) or _choose(prompt, quality)
     settings = [*choice.settings, *overrides, ("prompt", prompt)]

@@ -8,7 +8,6 @@ all items share; what is finished is not trained again.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import jax
 
 from voxjax.command import Parser, run_command, whole_number
 from voxjax.config.loading import take_overrides
+from voxjax.devices import count_cores
 from voxjax.errors import UserError
 from voxjax.evaluation.judge import read_prompts
 from voxjax.files import refuse_unwritable, write_text
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     jobs = jobs_of(plan, made, seeds=flags.seeds or plan.seeds, root=root, overrides=overrides)
     fetch_models(jobs, plan.judges)
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     side_by_side = flags.jobs or (cores if flags.scale == "demo" else 1)
     errors = train_all(jobs, side_by_side=side_by_side, cores=cores)
     table, complaint = judge(plan, jobs, captions_of(prompts, flags.scale, bool(flags.prompts)), folder)

@@ -1,4 +1,4 @@
-"""The config that a run's folder holds: read, and held against another. Needs no jax."""
+"""A run's config: read, held against another, and the files that a run of it ends with. Needs no jax."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from voxjax.config.saved import differences, from_json
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
-from voxjax.run_files import CHECKPOINTS, CONFIG
+from voxjax.run_files import CHECKPOINTS, CONFIG, MESH, PICTURES, REPORT, read_summary
 
 
 def read_config(workdir: str | Path) -> ConfigDict:
@@ -51,3 +51,19 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
             )
     elif (workdir / CHECKPOINTS).exists():
         raise UserError(f"{workdir} holds checkpoints without a {CONFIG}; give another --workdir")
+
+
+def wanted_files(config: ConfigDict, workdir: Path, *, anew: bool = False) -> list[Path]:
+    """What a finished run has in its folder: pictures, a mesh, the report; the latter two by its config.
+
+    Args:
+      config: of the run.
+      workdir: its folder.
+      anew: whether it has just been trained; else a mesh that is known not to be possible is left out.
+    """
+    names = list(PICTURES)
+    if config.output.mesh and (anew or not read_summary(workdir).get("no_mesh")):
+        names.append(MESH)
+    if config.output.report:
+        names.append(REPORT)
+    return [workdir / name for name in names]

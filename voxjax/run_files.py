@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 from voxjax.files import write_text
 
@@ -20,6 +21,15 @@ LOCK = ".lock"
 """Held by the process that trains in the folder."""
 
 _LIST = "files.json"
+
+
+def read_summary(workdir: str | Path) -> dict[str, Any]:
+    """Returns the summary of a run; empty where there is none, or none that can be read."""
+    try:
+        found = json.loads((Path(workdir) / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def saved_steps(folder: Path) -> list[int]:

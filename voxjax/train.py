@@ -69,10 +69,11 @@ def train(config: ConfigDict, workdir: Path, *, force: bool = False) -> list[Pat
     Raises:
       UserError: see `loop.Trainer` and `preflight`.
     """
-    from voxjax.evaluation.report import make_outputs, wanted_files
+    from voxjax.evaluation.report import make_outputs
     from voxjax.pictures import outputs
     from voxjax.pictures.views import picture_options, view_of
     from voxjax.run import Run, open_run
+    from voxjax.run_config import wanted_files
     from voxjax.training import loop
     from voxjax.training.outlook import outlook
     from voxjax.training.preflight import memory_here, preflight

@@ -16,11 +16,13 @@ from helpers.small_training import ROOT
 from voxjax.config.loading import load
 from voxjax.errors import UserError
 from voxjax.evaluation import report_curves, report_mesh
-from voxjax.evaluation.report import make_outputs, wanted_files, write_report
+from voxjax.evaluation.report import make_outputs, write_report
 from voxjax.evaluation.report_data import collect, similarity_of
 from voxjax.evaluation.report_schedule import schedule_of
 from voxjax.run import load_run, read_config
-from voxjax.training.timing import Timing, read_summary
+from voxjax.run_config import wanted_files
+from voxjax.run_files import read_summary
+from voxjax.training.timing import Timing
 
 NASTY = """<script>window.hurt = 1</script><img src=x onerror="window.hurt = 1"> & "it's" </title>"""
 

@@ -9,8 +9,9 @@ import jax
 import pytest
 from helpers.small_training import ROOT
 
+from voxjax.run_files import read_summary
 from voxjax.training import timing
-from voxjax.training.timing import Timing, peak_memory, read_summary
+from voxjax.training.timing import Timing, peak_memory
 
 
 class Clock:

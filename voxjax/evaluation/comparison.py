@@ -17,7 +17,7 @@ from voxjax.evaluation.words import duration
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.pictures import outputs
 from voxjax.run import REPORT
-from voxjax.training.timing import read_summary
+from voxjax.run_files import read_summary
 
 FILES = {
     "turntable": outputs.TURNTABLE,

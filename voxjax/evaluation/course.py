@@ -8,7 +8,7 @@ from typing import Any
 
 from voxjax.evaluation.floaters import floaters, solid_points
 from voxjax.run import METRICS, Run
-from voxjax.training.timing import read_summary
+from voxjax.run_files import read_summary
 
 
 def course_of(run: Run) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from voxjax.errors import UserError
 from voxjax.evaluation.report_data import collect
 from voxjax.evaluation.report_page import page
@@ -15,23 +13,8 @@ from voxjax.mesh.export import export_run
 from voxjax.pictures import outputs
 from voxjax.pictures.views import picture_options, view_of
 from voxjax.run import MESH, REPORT, Run
-from voxjax.training.timing import Timing, read_summary
-
-
-def wanted_files(config: ConfigDict, workdir: Path, *, anew: bool = False) -> list[Path]:
-    """What a finished run has in its folder: pictures, a mesh, the report; the latter two by its config.
-
-    Args:
-      config: of the run.
-      workdir: its folder.
-      anew: whether it has just been trained; else a mesh that is known not to be possible is left out.
-    """
-    names = [outputs.PREVIEW, outputs.EVALUATION, outputs.TURNTABLE, outputs.TURNTABLE_DEPTH]
-    if config.output.mesh and (anew or not read_summary(workdir).get("no_mesh")):
-        names.append(MESH)
-    if config.output.report:
-        names.append(REPORT)
-    return [workdir / name for name in names]
+from voxjax.run_config import wanted_files
+from voxjax.training.timing import Timing
 
 
 def make_outputs(run: Run, timing: Timing, *, anew: bool) -> list[Path]:

@@ -20,7 +20,7 @@ from voxjax.evaluation.course import read_metrics
 from voxjax.evaluation.report_schedule import Schedule, schedule_of
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.run import CHECKPOINTS, MESH, read_config
-from voxjax.training.timing import read_summary
+from voxjax.run_files import read_summary
 
 # The share of a run, at its end, over which its similarity is averaged.
 _LAST = 0.1

@@ -10,10 +10,9 @@ import threading
 
 import psutil
 
-from voxjax.devices import JaxFailure, find_devices
+from voxjax.devices import JaxFailure, count_cores, find_devices
 from voxjax.guidance import names
 from voxjax.making.options import B32, Machine
-from voxjax.making.runs import count_cores
 
 _NETWORK_S = 4.0
 

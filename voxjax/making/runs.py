@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,11 +49,6 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-
-
-def count_cores() -> int:
-    """Cores of the CPU that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def remember(workdir: Path, quality: str, choice: Choice) -> None:

@@ -16,7 +16,7 @@ from voxjax.evaluation.table_text import cell, markdown_table
 from voxjax.evaluation.words import duration, size
 from voxjax.reproduction.items import Item, Plan
 from voxjax.reproduction.runs import Job
-from voxjax.training.timing import read_summary
+from voxjax.run_files import read_summary
 
 _AT_1, _PER_OBJECT = "r_precision_at_1_evaluation_view", "r_precision_at_1_per_object"
 _JUDGED = (

@@ -10,10 +10,9 @@ from ml_collections import ConfigDict
 
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
-from voxjax.run_config import refuse_other
-from voxjax.run_files import CHECKPOINTS, MESH, PICTURES, REPORT, is_complete, saved_steps
+from voxjax.run_config import refuse_other, wanted_files
+from voxjax.run_files import CHECKPOINTS, is_complete, saved_steps
 from voxjax.sweeping.plan import Plan
-from voxjax.training.timing import read_summary
 
 
 def read_root(text: str) -> Path:
@@ -60,10 +59,7 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
     """Whether the last step's checkpoint is complete, and the pictures, mesh and report are there."""
     if not is_complete(workdir / CHECKPOINTS / str(config.steps)):
         return False
-    wanted = [*PICTURES, *[REPORT] * config.output.report]
-    if config.output.mesh and not read_summary(workdir).get("no_mesh"):
-        wanted.append(MESH)
-    return all((workdir / name).is_file() for name in wanted)
+    return all(path.is_file() for path in wanted_files(config, workdir))
 
 
 def last_saved(workdir: Path) -> int:

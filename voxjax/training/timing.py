@@ -21,7 +21,7 @@ import psutil
 
 from voxjax import __version__
 from voxjax.files import write_text
-from voxjax.run_files import SUMMARY
+from voxjax.run_files import SUMMARY, read_summary
 
 _PHASES = ("loading", "compile", "training", "picture")
 _ADDED = (*(f"{name}_seconds" for name in _PHASES), "steady_steps", "steady_seconds", "programs", "starts")
@@ -108,15 +108,6 @@ class Timing:
             **({"no_mesh": self._no_mesh} if self._no_mesh else {}),
         }
         write_text(self._path, json.dumps(summary, indent=2) + "\n")
-
-
-def read_summary(workdir: str | Path) -> dict[str, Any]:
-    """Returns the summary of a run; empty where there is none, or none that can be read."""
-    try:
-        found = json.loads((Path(workdir) / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _machine(before: Mapping[str, Any]) -> dict[str, Any]:
