@@ -13,19 +13,15 @@ import argparse
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from benchmarks.guides import outlined
 from voxjax.config.loading import load, take_overrides
 from voxjax.factory import make_plan
 from voxjax.guidance import Guidance
-from voxjax.guidance.ensemble import guide_specs
 from voxjax.guidance.memory import bytes_per_image
-from voxjax.guidance.outline import outline
 from voxjax.training import assembly
-from voxjax.training.guides import Loaded
 from voxjax.training.needs import needs_of
-from voxjax.training.parts import Guide
 from voxjax.training.step import make_step
 from voxjax.training.views import choose_room, first_occupancy
 
@@ -40,20 +36,12 @@ def compile_step(config: ConfigDict, dtype: str) -> tuple[Any, list[Guidance]]:
     Returns:
       XLA's memory analysis, and the CLIPs as outlines.
     """
-    plan, specs, c = make_plan(config), guide_specs(config), config.clip
+    plan = make_plan(config)
     stage = plan.stage_at(0)
     state = jax.eval_shape(lambda: assembly.first_state(config, plan, jax.random.key(0)))
     room = choose_room(config, plan, stage, {"occupancy": first_occupancy(config, plan, stage)})
-    outlines = [outline(spec.model, dtype, path=spec.path or None, remat=c.remat) for spec in specs]
-    models = [each for each in outlines if each is not None]
-    guides = tuple(
-        Guide(spec.term, model.encode, model.image_size, micro_batch=c.micro_batch or None)
-        for spec, model in zip(specs, models, strict=True)
-    )
-    targets = tuple(jax.ShapeDtypeStruct((1, model.embedding_size), jnp.float32) for model in models)
-    negatives = tuple(jax.ShapeDtypeStruct((0, model.embedding_size), jnp.float32) for model in models)
-    loaded = Loaded(specs, guides, tuple(model.params for model in models), targets, negatives)
-    active = tuple(range(len(specs)))
+    loaded, models = outlined(config, dtype)
+    active = tuple(range(len(loaded.specs)))
     step = make_step(assembly.make_parts(config, plan, stage, room, loaded, active))
     inputs = loaded.inputs(jax.eval_shape(lambda: jax.random.key(0)), active)
     lowered = jax.jit(step, donate_argnums=0).lower(state, inputs)
