@@ -41,10 +41,9 @@ def measured(
     file = out / f"{name}.json"
     if not file.exists():
         keys = [f"--config.{key}={value}" for key, value in settings.items()]
-        program = [sys.executable, "-m", "benchmarks.step", f"--config={config}", *keys]
-        done = subprocess.run(
-            [*program, f"--repeats={repeats}", f"--json={file}"], capture_output=True, text=True
-        )
+        flags = [f"--config={config}", *keys, f"--repeats={repeats}", f"--json={file}"]
+        program = [sys.executable, "-m", "benchmarks.step", *flags]
+        done = subprocess.run(program, capture_output=True, text=True)
         if done.returncode:
             print(f"{name}: failed: {(done.stderr.strip().splitlines() or ['no word'])[-1]}", file=sys.stderr)
             return None
@@ -95,7 +94,7 @@ def main() -> None:
         f"{jax.devices()[0].device_kind}, jax {jax.__version__}"
         + (", **reduced sizes: 64 px, 64^3 voxels, 4 images**" if reduced else ""),
         "",
-        "| step | ms | floor, ms | ratio | forward + backward of its stages, ms | compiling, s | temporary, GiB |",
+        "| step | ms | floor, ms | ratio | its stages with backward, ms | compiling, s | temporary, GiB |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in flags.cases:
