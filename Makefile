@@ -1,30 +1,33 @@
 # make demo                            an object from a prompt, in minutes on two CPU cores
-# make demo PROMPT="a green torus"
+# make demo PROMPT="a blue mushroom"
 # make test | test-all | lint          the suite | with what is slow and rarely breaks | ruff and mypy
 # make test-all-pythons                the suite under every Python of PYTHONS that is there
 # make parity                          every CLIP at full size against PyTorch; writes docs/parity.md
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
 # make picturebook                     train the small CLIPs that know things, to runs/picturebook
-# make gallery                         the three fields side by side on eight prompts, to docs/gallery
+# make things                          forty things under them, by three fields, named by a judge, to docs/things
+# make gallery                         the three fields side by side on eight primitives, to docs/gallery
 #
 # The environment is made once and again only when a file that describes it changes.
-# PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install,
-# TEST_ARGS to pytest, POCKET_ARGS to the two pocket commands, PICTUREBOOK_ARGS to those of make picturebook
-# (PICTUREBOOK_ARGS="--minutes=150 --without=openmoji"), GALLERY_ARGS to the gallery, PARITY_ARGS to the parity
-# command. make parity installs PyTorch, in an environment of its own; on Linux that is gigabytes of CUDA
-# unless PIP_ARGS names a place with builds for the CPU.
+# PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install, TEST_JOBS is how many
+# tests run side by side, TEST_ARGS goes to pytest, POCKET_ARGS to the two pocket commands, PICTUREBOOK_ARGS to
+# those of make picturebook (PICTUREBOOK_ARGS="--minutes=150 --without=openmoji"), THINGS_ARGS to the things,
+# GALLERY_ARGS to the gallery, PARITY_ARGS to the parity command. make parity installs PyTorch, in an environment
+# of its own; on Linux that is gigabytes of CUDA unless PIP_ARGS names a place with builds for the CPU.
 
 PYTHON ?= python3
 PYTHONS ?= python3.11 python3.12 python3.13
 VENV ?= .venv
 CONFIG ?= configs/demo.py
-PROMPT ?= a red sphere
+PROMPT ?= a strawberry
 PIP_ARGS ?=
 TEST_ARGS ?=
+TEST_JOBS ?= 2
 POCKET_ARGS ?=
 PICTUREBOOK_ARGS ?=
 PICTUREBOOK_CACHE ?= runs/picturebook/cache
 GALLERY_ARGS ?=
+THINGS_ARGS ?=
 PARITY_ARGS ?=
 PARITY_VENV ?= .venv-parity
 
@@ -35,16 +38,16 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 export PROMPT
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report picturebook picturebook-guide picturebook-judge gallery
+.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report picturebook picturebook-guide picturebook-judge things gallery
 
 demo: $(VENV)/.runtime
 	@$(RUN) -m voxjax.make --config=$(CONFIG) -- "$$PROMPT"
 
 test: $(VENV)/.tools
-	@$(RUN) -m pytest -m "not slow" $(TEST_ARGS)
+	@$(RUN) -m pytest -m "not slow" -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 test-all: $(VENV)/.tools
-	@$(RUN) -m pytest $(TEST_ARGS)
+	@$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 # Each in an environment of its own; one that is not installed is named and passed over.
 test-all-pythons:
@@ -79,6 +82,9 @@ picturebook: $(VENV)/.picturebook
 picturebook-guide picturebook-judge: $(VENV)/.picturebook
 	@$(RUN) -m voxjax.picturebook.train --cache=$(PICTUREBOOK_CACHE) $(PICTUREBOOK_ARGS) \
 	  $(if $(findstring guide,$@),--model=picturebook --core=0,--model=picturebook-eval --core=1)
+
+things: $(VENV)/.runtime
+	@$(RUN) -m launch.things $(THINGS_ARGS)
 
 gallery: $(VENV)/.runtime
 	@$(RUN) -m launch.gallery $(GALLERY_ARGS)

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from voxjax.command import Parser, run_command
 from voxjax.config.loading import load, take_overrides
 from voxjax.config.naming import default_workdir
+from voxjax.files import refuse_unwritable
 from voxjax.run_config import refuse_other
 from voxjax.training.claim import claim
 
@@ -30,13 +31,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workdir", help="folder of the run; default: runs/<config>/<prompt>")
     force = "start even if the memory of the accelerator is expected to be too small"
     parser.add_argument("--force", action="store_true", help=force)
+    profile = "folder for a trace of ten steps, for Perfetto or TensorBoard"
+    parser.add_argument("--profile", type=Path, help=profile)
     parser.epilog = "Any key of the config can be set with --config.key=value; configs/base.py lists them."
     flags, rest = parser.parse_known_args(arguments)
-    config = load(flags.config, take_overrides(rest, flags=("--config", "--workdir", "--force")))
+    config = load(flags.config, take_overrides(rest, flags=("--config", "--workdir", "--force", "--profile")))
     workdir = Path(flags.workdir or default_workdir(flags.config, config.prompt))
     refuse_other(workdir, config)
+    if flags.profile:
+        refuse_unwritable(flags.profile, f"--profile={flags.profile}")
     use_cache(config.cache_dir)
-    train(config, workdir, force=flags.force)
+    train(config, workdir, force=flags.force, profile_folder=flags.profile)
 
 
 def use_cache(folder: str) -> None:
@@ -55,13 +60,16 @@ def use_cache(folder: str) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def train(config: ConfigDict, workdir: Path, *, force: bool = False) -> list[Path]:
+def train(
+    config: ConfigDict, workdir: Path, *, force: bool = False, profile_folder: Path | None = None
+) -> list[Path]:
     """Trains to the end and makes pictures, mesh and report; of a finished run only what is missing.
 
     Args:
       config: a checked config.
       workdir: its folder.
       force: start even where memory is expected not to suffice.
+      profile_folder: for a trace of some steps; None for no trace.
 
     Returns:
       Paths of what was made, or is there.
@@ -104,7 +112,7 @@ def train(config: ConfigDict, workdir: Path, *, force: bool = False) -> list[Pat
         if start < config.steps:
             if start:
                 print(f"{workdir}: going on from step {start} of {config.steps}", file=sys.stderr)
-            state = trainer.train(state, preview=preview, opening=opening)
+            state = trainer.train(state, preview=preview, opening=opening, profile_folder=profile_folder)
         with trainer.timing.phase("picture"):
             run = open_run(workdir, config, state)
             made = make_outputs(run, trainer.timing, anew=start < config.steps)

@@ -28,6 +28,7 @@ from voxjax.training.metrics import ScalarWriter
 from voxjax.training.optimiser import make_optimiser
 from voxjax.training.outlook import what_slows
 from voxjax.training.parallel import Devices
+from voxjax.training.profile import Profile
 from voxjax.training.progress import Progress
 from voxjax.training.sharing import Share
 from voxjax.training.step import make_step
@@ -93,7 +94,12 @@ class Trainer:
         self._guides = load_guides(self._config)
 
     def train(
-        self, state: TrainState, *, preview: Callable[[Run], None] | None = None, opening: str = ""
+        self,
+        state: TrainState,
+        *,
+        preview: Callable[[Run], None] | None = None,
+        opening: str = "",
+        profile_folder: Path | None = None,
     ) -> TrainState:
         """Trains to the end.
 
@@ -101,6 +107,7 @@ class Trainer:
           state: from `restore`.
           preview: called with the Run at its cadence.
           opening: the first line of the progress, what will happen.
+          profile_folder: for a trace of some steps.
 
         Returns:
           The final state, which is also the last checkpoint.
@@ -112,15 +119,18 @@ class Trainer:
         writer = ScalarWriter(self._workdir, start=start)
         bar = Progress(start, steps, opening=opening, later=what_slows(self._config, start))
         watch = SceneWatch(self._config.log.warn_after)
+        profile = Profile(profile_folder, start)
         try:
             state = self._devices.spread(state)
             self.timing.enter("training")
             self.timing.restart(start)
             for step in range(start, steps):
+                profile.before(step)
                 state, metrics = self._one_step(step, state, bar)
                 self._report(step + 1, metrics, writer, bar, watch)
                 state = self._keep(step + 1, state, metrics, bar, preview)
         finally:
+            profile.close()
             writer.close()
             bar.close()
             self._checkpoints.close()
