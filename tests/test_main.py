@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.small_training import ROOT, environment
+from helpers.small_training import ROOT, environment, run
 
 from voxjax import __main__ as command
 from voxjax import __version__
@@ -49,3 +49,16 @@ def test_a_wrong_name_is_one_line():
         command.main(["trian"])
     with pytest.raises(UserError, match="there is make, train"):
         command.main(["xyz"])
+
+
+def test_programs_from_the_cache_are_no_news(tmp_path):
+    """The second process takes the first one's program, and neither says a word."""
+    program = (
+        "import voxjax, jax, sys; jax.config.update('jax_compilation_cache_dir', sys.argv[1]);"
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0);"
+        "print(jax.jit(lambda x: x[::2] * 2)(jax.numpy.arange(8.0)).sum())"
+    )
+    for _ in range(2):
+        done = run([sys.executable, "-c", program, str(tmp_path)])
+        assert (done.returncode, done.stdout, done.stderr) == (0, "24.0\n", "")
+    assert list(tmp_path.iterdir())
