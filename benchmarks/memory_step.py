@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", help="type that the CLIPs compute in")
     flags, rest = parser.parse_known_args()
     # The final grid from the start: that is where a step is largest.
-    fixed = [("prompt", "anything"), ("progressive.boundaries", "()"), ("cache_dir", "")]
+    fixed = [("prompt", "a red sphere"), ("progressive.boundaries", "()"), ("cache_dir", "")]
     config = load(flags.config, [*fixed, *take_overrides(rest)])
     memory, models = compile_step(config, flags.dtype)
     temporary, arguments = memory.temp_size_in_bytes / 2**30, memory.argument_size_in_bytes / 2**30

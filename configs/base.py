@@ -176,7 +176,9 @@ def _augment() -> ConfigDict:
 
 def _clip() -> ConfigDict:
     c = ConfigDict()
-    c.model = "ViT-B/16"  # a name of `python -m voxjax.guidance list`, hub name, or folder (paper: several)
+    # A name of `python -m voxjax.guidance list`, a hub name, or a folder; or "auto": the small CLIP that
+    # ships and knows the prompt's words.
+    c.model = "ViT-B/16"  # (paper: several)
     c.path = ""  # folder to read `model` from instead of looking its name up; "" = look up (ours)
     c.weight = 1.0  # of its term in the loss (paper, Eq. 7)
     c.start = 0.0  # fraction of steps from which it guides (paper)

@@ -1,4 +1,4 @@
-"""A small object in minutes on two CPU cores, guided by the CLIP that ships with the package.
+"""A small object in minutes on two CPU cores, guided by a CLIP that ships with the package.
 
 One variant for each field: `demo:vox_exp` (default), `:vox_imp`, `:dream_fields`; each also `-released`, with
 the keys on which text and released code differ turned to the code, and `:dream_fields-text`.
@@ -55,7 +55,7 @@ def _vox_exp() -> ConfigDict:
     c.augment.brightness = 0.15
     c.augment.saturation = (0.6, 1.4)
     c.augment.contrast = (0.75, 1.3)
-    c.clip.model = "pocket"
+    c.clip.model = "auto"  # pocket or picturebook, by the words
     c.loss.opacity_start = 0.5
     c.loss.opacity_end = 0.2
     c.loss.opacity_anneal = 0.3

@@ -53,7 +53,8 @@ def test_a_config_of_the_users_goes_where_training_alone_would_put_it(started, c
     ]
     first, last = heard.err.splitlines()
     assert first == (
-        f"{SPHERE}: {ROOT}/configs/demo.py, as --config says; its first steps tell how long it takes"
+        f"{SPHERE}: {ROOT}/configs/demo.py, as --config says, under pocket, which ships and knows every word "
+        "of it; its first steps tell how long it takes"
     )
     assert last.startswith(f"{SPHERE}: done after 0:0")
 

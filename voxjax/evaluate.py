@@ -22,6 +22,7 @@ from voxjax.evaluation.table import counts, judge_tables, table_of
 from voxjax.evaluation.table_text import markdown, summary
 from voxjax.files import refuse_unwritable_file, write_text
 from voxjax.guidance import load_guidance
+from voxjax.guidance.shipped import fit, held_out_of
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,11 +36,16 @@ def main(arguments: Sequence[str]) -> None:
     """
     flags = _read_flags(arguments)
     prompts = read_prompts(flags.prompts)
+    clips = flags.clip or held_out_of([fit(prompts).model])
+    if flags.pick in clips:
+        raise UserError(
+            f"--pick={flags.pick}: who picks is pleased with what it picked; score with another --clip"
+        )
     for out in flags.out:
         refuse_unwritable_file(out, "--out")
     folders, left_out = find_runs(flags.runs, prompts, flags.prompts)
     n_folders = len(folders) + len(left_out)
-    names = [*flags.clip, *([flags.pick] if flags.best_of else [])]
+    names = [*clips, *([flags.pick] if flags.best_of else [])]
     judges = [Judge(name, *load_guidance(name, prompts=prompts)) for name in names]
     azimuths = eval_azimuths(flags.azimuths)
     judged = [
@@ -72,7 +78,7 @@ def _read_flags(arguments: Sequence[str]) -> argparse.Namespace:
     runs = "glob of workdirs, quoted: 'runs/demo/*'; may be given again"
     parser.add_argument("--runs", required=True, action="append", help=runs)
     parser.add_argument("--prompts", required=True, help="file of captions, one a line")
-    judge = "a judge, not the guide; may be given again (default: pocket-eval)"
+    judge = "a judge, not the guide; may be given again (default: the small one that knows the captions)"
     parser.add_argument("--clip", action="append", help=judge)
     views = "views of an object (default: 4)"
     parser.add_argument("--azimuths", type=whole_number(1, 360), default=4, help=views)
@@ -84,16 +90,11 @@ def _read_flags(arguments: Sequence[str]) -> argparse.Namespace:
     out = "file for the table, Markdown if it ends in .md, else JSON; may be given again"
     parser.add_argument("--out", action="append", default=[], help=out)
     flags = parser.parse_args(arguments)
-    flags.clip = flags.clip or ["pocket-eval"]
-    for name in flags.clip:
+    for name in flags.clip or []:
         if flags.clip.count(name) > 1:
             raise UserError(f"--clip={name}: it is given twice; name every judge once")
     if bool(flags.best_of) != bool(flags.pick):
         raise UserError("--best-of=N needs --pick=CLIP, the judge who picks, and the other way round")
-    if flags.pick in flags.clip:
-        raise UserError(
-            f"--pick={flags.pick}: who picks is pleased with what it picked; score with another --clip"
-        )
     return flags
 
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from voxjax.command import Parser, run_command, whole_number
 from voxjax.config.loading import load, take_overrides
 from voxjax.config.naming import default_workdir
@@ -48,7 +50,9 @@ def main(arguments: Sequence[str]) -> None:
     else:
         choice = runs.recall(workdir, quality) or _choose(prompt, quality)
     settings = [*choice.settings, *overrides, ("prompt", prompt)]
-    load(choice.config, settings)
+    config = load(choice.config, settings)
+    if flags.config:
+        choice = dataclasses.replace(choice, words=choice.words + _small_clip(config))
     many = f" for each of {flags.seeds} seeds" if flags.seeds > 1 else ""
     print(f"{prompt}: {choice.words}; {time_words(choice)}{many}", file=sys.stderr, flush=True)
     began = time.monotonic()
@@ -74,13 +78,22 @@ def _check(flags: argparse.Namespace, keys: list[str]) -> None:
 
 
 def _choose(prompt: str, quality: str) -> Choice:
-    from voxjax.guidance import names, tokens
+    from voxjax.guidance import shipped
     from voxjax.making.machine import hub_answers, look
 
-    machine, unknown = look(), tuple(tokens.unknown_words([prompt], names.locate("pocket")))
-    if needs_network(prompt, unknown, quality, machine):
+    machine, small = look(), shipped.fit([prompt])
+    if needs_network(prompt, small, quality, machine):
         machine = dataclasses.replace(machine, online=hub_answers())
-    return choose(prompt, unknown, quality, machine)
+    return choose(prompt, small, quality, machine)
+
+
+def _small_clip(config: ConfigDict) -> str:
+    """Which small CLIP the words have chosen, in words; nothing where the config names its model."""
+    if config.clip.model != "auto":
+        return ""
+    from voxjax.guidance.ensemble import guide_specs
+
+    return f", under {guide_specs(config)[0].model}, which ships and knows every word of it"
 
 
 def _make_one(config: str, workdir: Path, settings: list[tuple[str, str]], flags: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ PROMPT = "a red sphere"
         (["pocket"], "pocket-eval"),
         (["pocket-eval"], "pocket"),
         (["pocket", "ViT-B/16"], "pocket-eval"),
+        (["picturebook"], "picturebook-eval"),
         (["ViT-B/16"], "ViT-B/32"),
         (["ViT-B/32"], "ViT-B/16"),
         (["ViT-B/32", "ViT-B/16"], "ViT-L/14"),

@@ -8,10 +8,12 @@ from helpers.small_training import ROOT
 
 from voxjax.config.loading import load
 from voxjax.errors import UserError
+from voxjax.guidance.shipped import Fit
 from voxjax.making.choice import choose, given, needs_network, time_words
 from voxjax.making.options import GIB, QUALITIES, Choice, Machine
 
-BONSAI, SPHERE = ("a bonsai tree", ("bonsai", "tree")), ("a red sphere", ())
+BONSAI = ("a bonsai tree", Fit("picturebook", ("bonsai",), "the nearest that it knows: for 'bonsai' 'bison'"))
+SPHERE, STRAWBERRY = ("a red sphere", Fit("pocket")), ("a strawberry", Fit("picturebook"))
 B32, B16, L14 = "ViT-B/32", "ViT-B/16", "ViT-L/14"
 
 
@@ -30,6 +32,8 @@ TABLE = [
     (SPHERE, "draft", cpu(), "demo", {"steps": "80"}),
     (SPHERE, "best", cpu(), "demo:vox_imp", {}),
     (SPHERE, "good", cpu(B32, L14, online=True), "demo", {}),
+    (STRAWBERRY, "good", cpu(B32, L14, online=True), "demo", {}),
+    (STRAWBERRY, "good", gpu(24, B32), "vox_exp:mid", {}),
     (BONSAI, "good", cpu(B32), "small:good", {}),
     (BONSAI, "draft", cpu(B32), "small:draft", {}),
     (BONSAI, "best", cpu(B32, B16, L14), "small:best", {}),
@@ -77,20 +81,21 @@ TABLE = [
 
 @pytest.mark.parametrize(("prompt", "quality", "machine", "config", "settings"), TABLE)
 def test_the_table(prompt, quality, machine, config, settings):
-    text, unknown = prompt
-    choice = choose(text, unknown, quality, machine)
+    text, small = prompt
+    choice = choose(text, small, quality, machine)
     assert (choice.config, dict(choice.settings)) == (config, settings)
     loaded = load(choice.config, [*choice.settings, ("prompt", text)])
     # The line names what it is, and says nothing that cannot be: one line, a CLIP that can be had.
     assert choice.words.startswith(config) and "\n" not in choice.words and choice.seconds > 0
     for model in filter(None, [loaded.clip.model, loaded.clip2.model]):
-        assert model == "pocket" or model in machine.cached or machine.online
-        assert model == "pocket" or model in choice.words
-    assert choice.measured == (not machine.accelerator or loaded.clip.model == "pocket")
+        assert model == "auto" or model in machine.cached or machine.online
+        assert (small.model if model == "auto" else model) in choice.words
+    assert choice.measured == (not machine.accelerator or loaded.clip.model == "auto")
 
 
 WORDS = [
-    (SPHERE, cpu(), ["demo, as the small CLIP that ships knows every word of it"]),
+    (SPHERE, cpu(), ["demo under pocket, which ships and knows every word of it"]),
+    (STRAWBERRY, cpu(), ["demo under picturebook, which ships and knows every word of it"]),
     (BONSAI, cpu(B32, cores=4), [f"small:good under {B32} (in the cache), as there are 4 cores and no GPU"]),
     (BONSAI, cpu(online=True), ["ViT-B/32 fetched first, 605 MB"]),
     (BONSAI, gpu(8, B32), ["vox_exp:low under ViT-B/32", "a card of 8 GB has 5.9 GiB free"]),
@@ -109,7 +114,12 @@ def test_what_nothing_here_can_make_is_one_line_that_says_what_would():
         with pytest.raises(UserError) as caught:
             choose(*BONSAI, quality, machine)
         words = str(caught.value)
-        for part in ("'a bonsai tree'", "'bonsai', 'tree'", "voxjax guidance fetch ViT-B/32", "a red sphere"):
+        for part in (
+            "'a bonsai tree'",
+            "do not know 'bonsai'",
+            "for 'bonsai' 'bison'",
+            "voxjax guidance fetch ViT-B/32",
+        ):
             assert part in words
         assert "\n" not in words
 

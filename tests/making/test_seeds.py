@@ -80,6 +80,7 @@ def test_files_are_copied_where_there_are_no_hard_links(candidates, monkeypatch)
     [
         (["pocket"], [], "pocket-eval", True),
         (["pocket-eval"], ["ViT-B/32"], "pocket", True),
+        (["picturebook"], ["ViT-B/32"], "picturebook-eval", True),
         (["ViT-B/32"], ["ViT-B/32"], "ViT-B/32", False),
         (["ViT-B/32"], ["ViT-B/32", "ViT-L/14"], "ViT-L/14", True),
         (["ViT-B/16"], ["ViT-B/32", "ViT-B/16"], "ViT-B/32", True),

@@ -109,7 +109,7 @@ OPTIONS = {
 )
 def test_what_make_believes_of_its_configs_is_what_is_reckoned(name):
     option = OPTIONS[name]
-    config = load(option.config, [("prompt", "x")])
+    config = load(option.config, [("prompt", "a strawberry")])
     needs = needs_of(config, dtype="bfloat16")
     assert needs.total == pytest.approx(option.needs, rel=0.12)
     models = [config.clip.model, *filter(None, [config.clip2.model])]

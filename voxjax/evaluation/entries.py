@@ -13,12 +13,12 @@ from voxjax.config.naming import spec_name
 from voxjax.config.programs import expand
 from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
-from voxjax.guidance import load_guidance, names
+from voxjax.guidance import load_guidance, names, shipped
 from voxjax.guidance.ensemble import guide_specs, prompt_plan
 from voxjax.run import refuse_other
 
-# A judge that did not guide: the other small CLIP for the small one's runs, else the first free real one.
-_JUDGES = {True: ("pocket-eval", "pocket"), False: ("ViT-B/32", "ViT-B/16", "ViT-L/14")}
+# Judges of what the small CLIPs did not guide, the first that did not guide it; the former have their own.
+_JUDGES = ("ViT-B/32", "ViT-B/16", "ViT-L/14")
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,10 @@ def choose_judges(entries: Sequence[Entry], held_out: str, prompt: str) -> tuple
                 load_guidance(model, prompts=texts, path=path or None)
                 read.add((folder, texts))
     if not held_out:
-        small = any(model in names.SHIPPED for model, _ in guides.values())
         guiding = {model for model, _ in guides.values()}
-        held_out = next((name for name in _JUDGES[small] if name not in guiding), _JUDGES[small][0])
+        small = [name for name in names.SHIPPED if name in guiding]
+        known = shipped.held_out_of(guiding) if small else _JUDGES
+        held_out = next((name for name in known if name not in guiding), (small or _JUDGES)[0])
     try:
         if names.locate(held_out).resolve() in guides:
             raise UserError(

@@ -11,6 +11,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from voxjax.errors import UserError
+from voxjax.guidance import shipped
 from voxjax.guidance.prompts import PromptPlan, plan_prompts
 from voxjax.schedules import step_number
 
@@ -40,9 +41,13 @@ def guide_specs(config: ConfigDict) -> tuple[GuideSpec, ...]:
     """Lists the models of a config.
 
     Raises:
-      UserError: an entry of `clip.more` that cannot be read, or a step that no model guides.
+      UserError: an entry of `clip.more` that cannot be read, a step that no model guides, or words that
+        none of the models knows which `clip.model = "auto"` chooses from.
     """
-    wanted = [("clip", config.clip.model, config.clip.path, config.clip)]
+    model = config.clip.model
+    if model == shipped.AUTO and not config.clip.path:
+        model = shipped.choose([*prompt_plan(config).texts, *config.clip.negatives])
+    wanted = [("clip", model, config.clip.path, config.clip)]
     if config.clip2.model:
         wanted.append(("clip2", config.clip2.model, config.clip2.path, config.clip2))
     entries = [(term, model, path, c.weight, c.start, c.end) for term, model, path, c in wanted]

@@ -34,7 +34,12 @@ HUB_NAMES = {
 }
 # Models that ship with the package, and the folder of the code that trained them, where each lies under its
 # name. Another pair becomes known by its lines here.
-SHIPPED = {"pocket": "pocket", "pocket-eval": "pocket"}
+SHIPPED = {
+    "pocket": "pocket",
+    "pocket-eval": "pocket",
+    "picturebook": "picturebook",
+    "picturebook-eval": "picturebook",
+}
 
 CONFIG = "config.json"
 OPEN_CLIP_CONFIG = "open_clip_config.json"

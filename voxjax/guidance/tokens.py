@@ -9,7 +9,7 @@ import difflib
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,11 @@ def nearest_words(word: str, known: Sequence[str], *, n: int = 3) -> list[str]:
 def unknown_words(prompts: Sequence[str], folder: Path) -> list[str]:
     """The words of the prompts, each once, that are not in `vocabulary.json`; none without such a file."""
     known = vocabulary(folder)
-    if known is None:
-        return []
+    return [] if known is None else words_outside(prompts, set(known))
+
+
+def words_outside(prompts: Sequence[str], known: Set[str]) -> list[str]:
+    """The words of the prompts, each once, that are none of these; case and punctuation do not count."""
     used = itertools.chain.from_iterable(map(_words, prompts))
     return [word for word in dict.fromkeys(used) if word not in known]
 

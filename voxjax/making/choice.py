@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from voxjax.config.naming import shipped_folder, split_spec
 from voxjax.errors import UserError
@@ -15,11 +16,15 @@ from voxjax.making.options import (
     LOW,
     RELATIVE_WORK,
     SMALL,
+    SMALLEST,
     TWINS,
     Choice,
     Machine,
     Option,
 )
+
+if TYPE_CHECKING:  # guidance imports jax, which who only wants to know what there is to choose need not
+    from voxjax.guidance.shipped import Fit
 
 _NO_OTHER = "no other CLIP is in the cache and the hub does not answer"
 
@@ -29,20 +34,20 @@ def is_roomy(option: Option, free: int) -> bool:
     return 2 * option.needs + GIB <= free
 
 
-def choose(prompt: str, unknown: tuple[str, ...], quality: str, machine: Machine) -> Choice:
+def choose(prompt: str, small: Fit, quality: str, machine: Machine) -> Choice:
     """Chooses the config of a prompt.
 
     Args:
       prompt: what to make.
-      unknown: its words that the small CLIP does not know.
+      small: which of the small CLIPs fits it, and the words that even that one does not know.
       quality: one of `QUALITIES`.
       machine: where.
 
     Raises:
       UserError: nothing here can make it; the line says what would.
     """
-    if not unknown and (not machine.accelerator or quality == "draft"):
-        return _pocket(quality, machine, "the small CLIP that ships knows every word of it")
+    if not small.unknown and (not machine.accelerator or quality == "draft"):
+        return _demo(small.model, quality, machine, "which ships and knows every word of it")
     found = [
         (option, models) for option in _options(quality, machine) if (models := _models(option, machine))
     ]
@@ -55,21 +60,22 @@ def choose(prompt: str, unknown: tuple[str, ...], quality: str, machine: Machine
         option = next(option for option in _options(quality, machine) if option.models == (B32,))
         slower = dataclasses.replace(option, work=option.work * RELATIVE_WORK[spare])
         return _real(slower, (spare,), machine)
-    if not unknown:
-        return _pocket(quality, machine, f"{_NO_OTHER}, and the small one knows every word of it")
+    if not small.unknown:
+        why = f"which knows every word of it, as {_NO_OTHER}"
+        return _demo(small.model, quality, machine, why)
     raise UserError(
-        f"nothing here can make {prompt!r}: the small CLIP that ships does not know "
-        f"{', '.join(map(repr, unknown))}, and {_NO_OTHER}; where there is a network, "
-        f"`voxjax guidance fetch {B32}` once will do, and without one a coloured primitive, 'a red sphere'"
+        f"nothing here can make {prompt!r}: the small CLIPs that ship do not know "
+        f"{', '.join(map(repr, small.unknown))} ({small.advice}), and {_NO_OTHER}; where there is a "
+        f"network, `voxjax guidance fetch {B32}` once will do"
     )
 
 
-def needs_network(prompt: str, unknown: tuple[str, ...], quality: str, machine: Machine) -> bool:
+def needs_network(prompt: str, small: Fit, quality: str, machine: Machine) -> bool:
     """Whether the choice depends on the hub's answering."""
 
     def outcome(online: bool) -> Choice | None:
         try:
-            return choose(prompt, unknown, quality, dataclasses.replace(machine, online=online))
+            return choose(prompt, small, quality, dataclasses.replace(machine, online=online))
         except UserError:
             return None
 
@@ -100,16 +106,15 @@ def _models(option: Option, machine: Machine) -> tuple[str, ...]:
     return tuple(models)
 
 
-def _pocket(quality: str, machine: Machine, why: str) -> Choice:
+def _demo(model: str, quality: str, machine: Machine, why: str) -> Choice:
     option = DEMO[quality]
-    return Choice(
-        option.config, option.settings, f"{option.config}, as {why}", _on_cpu(option, machine.cores)
-    )
+    words = f"{option.config} under {model}, {why}"
+    return Choice(option.config, option.settings, words, _on_cpu(option, machine.cores))
 
 
 def _on_cpu(option: Option, cores: int) -> float:
     # The demo is too small to gain from more than a few cores.
-    return option.work / min(cores, 4 if option.models == ("pocket",) else 16)
+    return option.work / min(cores, 4 if option.models == SMALLEST else 16)
 
 
 def _real(option: Option, models: tuple[str, ...], machine: Machine) -> Choice:

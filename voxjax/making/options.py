@@ -77,11 +77,11 @@ class Choice:
     measured: bool = True
 
 
-_POCKET = ("pocket",)
+SMALLEST = ("auto",)
 DEMO = {
-    "draft": Option("demo", _POCKET, 80 << 20, 60, (("steps", "80"),)),
-    "good": Option("demo", _POCKET, 80 << 20, 100),
-    "best": Option("demo:vox_imp", _POCKET, 220 << 20, 220),
+    "draft": Option("demo", SMALLEST, 90 << 20, 60, (("steps", "80"),)),
+    "good": Option("demo", SMALLEST, 90 << 20, 100),
+    "best": Option("demo:vox_imp", SMALLEST, 220 << 20, 220),
 }
 """Quality -> the demo: the implicit grid is the one that a held-out judge likes best (README)."""
 

@@ -20,7 +20,7 @@ from voxjax.errors import UserError
 from voxjax.evaluation.entries import Entry
 from voxjax.evaluation.processes import judge
 from voxjax.files import write_text
-from voxjax.guidance import names
+from voxjax.guidance import names, shipped
 from voxjax.guidance.ensemble import guide_specs
 from voxjax.making.runs import SEEDS, train
 from voxjax.run_files import CONFIG, LOCK
@@ -78,8 +78,7 @@ def choose_judge(guides: Sequence[str], here: Sequence[str]) -> tuple[str, bool]
       (name or folder, whether it is held out: guided none of them).
     """
     if set(guides) <= set(names.SHIPPED):
-        worlds = {names.SHIPPED[name] for name in guides}  # another world's judge does not know the words
-        candidates = [name for name, world in names.SHIPPED.items() if world in worlds and name not in guides]
+        candidates = shipped.held_out_of(guides)
     else:
         candidates = [name for name in JUDGES if name in here and name not in guides]
     return (candidates[0], True) if candidates else (guides[0], False)

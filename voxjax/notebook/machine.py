@@ -54,8 +54,8 @@ class Machine:
                 f"version {self.jax_version}, and restart. Until then: the demo."
             )
         return (
-            f"{first}\nNo GPU: the demo, guided by the small CLIP that knows coloured primitives only, takes "
-            "minutes here. On Colab: Runtime > Change runtime type > GPU, then run all."
+            f"{first}\nNo GPU: the demo, guided by a small CLIP that knows 727 things and coloured "
+            "primitives, takes minutes here. On Colab: Runtime > Change runtime type > GPU, then run all."
         )
 
 

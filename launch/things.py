@@ -1,0 +1,53 @@
+"""Things made under the small CLIP that knows them, and named by the other: `make things`.
+
+Makes every prompt with variants of `configs/demo.py`, has `picturebook-eval` rank the names of all things for
+each object, and writes a table and one contact sheet a variant, none left out. Runs that are finished are
+reused, so a second call goes on where the first was stopped. Several runs go side by side, one thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from launch.processes import Job, call, read_lines, run_name, train_all
+
+PROMPTS = Path("launch/things_prompts.txt")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prompts", type=Path, default=PROMPTS, help=f"file, one a line; default: {PROMPTS}")
+    parser.add_argument("--variants", nargs="+", default=["vox_exp", "vox_imp", "dream_fields"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--judge", default="picturebook-eval")
+    parser.add_argument("--runs", type=Path, default=Path("runs/things"))
+    parser.add_argument("--out", type=Path, default=Path("docs/things"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    args, overrides = parser.parse_known_args()
+    prompts, captions = read_lines(args.prompts), args.runs / "captions.txt"
+    call("voxjax.picturebook.prompts", f"--prompts={args.prompts}", f"--out={captions}")
+    jobs = {
+        variant: [
+            Job(args.runs / variant / run_name(p, seed), f"configs/demo.py:{variant}", p, seed, overrides)
+            for p in prompts
+            for seed in range(args.seeds)
+        ]
+        for variant in args.variants
+    }
+    train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
+    for variant, made in jobs.items():
+        table = args.out / f"{variant}.json"
+        runs = [f"--runs={job.workdir}" for job in made]
+        outs = [f"--out={table}", f"--out={table.with_suffix('.md')}"]
+        call("voxjax.evaluate", *runs, f"--prompts={captions}", f"--clip={args.judge}", *outs)
+        title = f"--title={variant}: every object, and what {args.judge} takes it for among all things"
+        call("voxjax.evaluation.sheet", f"--table={table}", f"--out={table.with_suffix('.png')}", title)
+
+
+if __name__ == "__main__":
+    main()

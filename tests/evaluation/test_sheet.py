@@ -1,0 +1,48 @@
+"""The sheet of a table: every run is on it, with what it is and what it is taken for."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from voxjax.errors import UserError
+from voxjax.evaluation import sheet
+
+COLOURS = [(220, 30, 30), (30, 160, 60)]
+
+
+@pytest.fixture
+def table(tmp_path):
+    rows = []
+    for i, colour in enumerate(COLOURS):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        Image.new("RGB", (64, 64), colour).save(folder / "eval.png")
+        rows.append({"workdir": str(folder), "prompt": "a cat", "seed": i, "rank": 1 + i, "nearest": "a dog"})
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps({"runs": rows}))
+    return file
+
+
+def test_every_run_is_on_the_sheet(table, tmp_path):
+    out = tmp_path / "sheet.png"
+    sheet.main([f"--table={table}", f"--out={out}", "--title=Two"])
+    pixels = np.asarray(Image.open(out).convert("RGB")).reshape(-1, 3)
+    for colour in COLOURS:
+        assert np.sum(np.all(pixels == colour, axis=-1)) > 100 * 100
+
+
+def test_labels_say_what_it_is_taken_for():
+    row = {"prompt": "a cat", "seed": 3, "rank": 1, "nearest": "a cat"}
+    assert sheet.label_of(row, with_seed=False) == "a cat\nrank 1"
+    assert (
+        sheet.label_of({**row, "rank": 4, "nearest": "a dog"}, with_seed=True)
+        == "a cat, seed 3\nrank 4: a dog"
+    )
+
+
+def test_a_missing_picture_is_named(table, tmp_path):
+    (tmp_path / "1" / "eval.png").unlink()
+    with pytest.raises(UserError, match="eval.png"):
+        sheet.main([f"--table={table}", f"--out={tmp_path / 'sheet.png'}"])

@@ -1,0 +1,83 @@
+"""Which of the small CLIPs that ship guides a prompt, by its words, and which may judge what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from voxjax.errors import UserError
+from voxjax.guidance import names, tokens
+
+AUTO = "auto"
+"""What stands for the name of a model in a config where the words choose it."""
+
+GUIDES = ("pocket", "picturebook")
+"""Those that guide: the one of few words and exact shapes first, the one that knows most things last."""
+
+
+class Fit(NamedTuple):
+    """A small CLIP for some texts.
+
+    Attributes:
+      model: its name.
+      unknown: the words of the texts that it does not know, each once.
+      advice: what to write in place of them.
+    """
+
+    model: str
+    unknown: tuple[str, ...] = ()
+    advice: str = ""
+
+
+def fit(texts: Sequence[str]) -> Fit:
+    """The small CLIP for some texts.
+
+    Args:
+      texts: everything that it will have to read.
+
+    Returns:
+      Of those that know every word, the first in whose captions all of them occur, as what it can make is
+      listed there: a word that only stands for what is no object ("a cloud", to `pocket`) is no reason to
+      choose it. Else the last that knows every word. Where none does, the last of all with what it lacks.
+    """
+    knowing = [model for model in GUIDES if not tokens.unknown_words(texts, names.locate(model))]
+    for model in knowing:
+        listed = {word for caption in tokens.captions(names.locate(model)) for word in caption.split()}
+        if not tokens.words_outside(texts, listed):
+            return Fit(model)
+    if knowing:
+        return Fit(knowing[-1])
+    folder = names.locate(GUIDES[-1])
+    unknown = tuple(tokens.unknown_words(texts, folder))
+    advice = tokens.known_instead(unknown, tokens.vocabulary(folder) or [], folder)
+    return Fit(GUIDES[-1], unknown, advice)
+
+
+def choose(texts: Sequence[str]) -> str:
+    """The name of the small CLIP that "auto" stands for.
+
+    Args:
+      texts: everything that the model will have to read.
+
+    Raises:
+      UserError: none of them knows all words.
+    """
+    found = fit(texts)
+    if found.unknown:
+        words = ", ".join(map(repr, found.unknown))
+        raise UserError(
+            f"--config.clip.model={AUTO}: no small CLIP that ships knows {words}; {found.advice}; "
+            "a real CLIP takes any words: --config.clip.model=ViT-B/32"
+        )
+    return found.model
+
+
+def held_out_of(guides: Iterable[str]) -> list[str]:
+    """Shipped models that may judge what others of their world guided; those of another know other words.
+
+    Args:
+      guides: names; those that do not ship are passed over.
+    """
+    used = set(guides)
+    worlds = {names.SHIPPED[name] for name in used & set(names.SHIPPED)}
+    return [name for name, world in names.SHIPPED.items() if world in worlds and name not in used]
