@@ -9,6 +9,7 @@ import pytest
 from helpers.small_training import ROOT
 
 from voxjax.config.naming import shipped_names
+from voxjax.guidance.names import SHIPPED
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +60,9 @@ def test_the_wheel_holds_every_module_config_and_weight(installed):
     held = set(zipfile.ZipFile(installed[0]).namelist())
     wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "voxjax").rglob("*.py")}
     wanted |= {f"voxjax/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").glob("*.py")}
-    for model in ("pocket", "pocket-eval"):
-        wanted |= {
-            f"voxjax/pocket/{model}/{path.name}" for path in (ROOT / "voxjax/pocket" / model).iterdir()
-        }
+    for model, world in SHIPPED.items():
+        folder = ROOT / "voxjax" / world / model
+        wanted |= {path.relative_to(ROOT).as_posix() for path in folder.iterdir()}
     assert wanted <= held, sorted(wanted - held)
     tops = {name.split("/")[0] for name in held}
     assert all(top.startswith("voxjax") for top in tops), "nothing beside the package is installed"
