@@ -192,7 +192,7 @@ MISTAKES = [
         ["--config=CONFIGS/demo.py", "--config=CONFIGS/vox_exp.py:tiny", "--prompt=x"],
         "paper, mid, low, ensemble",
     ),
-    (["--config=CONFIGS/demo.py", "--prompt=a zebra"], "zebra"),
+    (["--config=CONFIGS/demo.py", "--prompt=a quokka"], "quokka"),
     (["--config=CONFIGS/demo.py", "--prompt= "], "must be a text"),
     (["--config=CONFIGS/demo.py", f"--prompt={PROMPT}", "--held-out=pocket"], "--held-out=pocket: it guides"),
     (
@@ -228,10 +228,10 @@ def test_a_folder_with_another_run_is_refused_before_anything_starts(tmp_path, m
 
 
 def test_a_mistake_is_one_line_and_exit_2(tmp_path):
-    command = [sys.executable, "-m", "voxjax.compare", "--config=configs/demo.py", "--prompt=a zebra"]
+    command = [sys.executable, "-m", "voxjax.compare", "--config=configs/demo.py", "--prompt=a quokka"]
     done = subprocess.run(
         [*command, f"--workdir={tmp_path / 'x'}"], cwd=ROOT, env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stdout == ""
-    assert "zebra" in done.stderr and done.stderr.startswith("voxjax: ") and done.stderr.count("\n") == 1
+    assert "quokka" in done.stderr and done.stderr.startswith("voxjax: ") and done.stderr.count("\n") == 1
     assert not (tmp_path / "x").exists()

@@ -119,7 +119,7 @@ def test_training_was_watched_and_its_last_preview_stays(executed):
     outputs, made = executed
     state, picture = shown(outputs["train"])
     assert "\x1b" not in (made / "demo.log").read_text()  # plain lines, as the bar shows some of them
-    assert "<progress" in state and "a red sphere: demo" in state and "step 6 of 6 · CLIP " in state
+    assert "<progress" in state and "a strawberry: demo" in state and "step 6 of 6 · CLIP " in state
     ((kind, content),) = held(picture)
     assert kind == "image/png" and content == (made / "demo" / "preview.png").read_bytes()
     assert np.asarray(Image.open(io.BytesIO(content))).std() > 10
@@ -150,7 +150,7 @@ def test_the_comparison_is_in_the_cell(executed):
     assert [run["name"] for run in table["runs"]] == ["demo", "demo-dream_fields"]
     for run in table["runs"]:
         assert run["error"] is None and run["summary"]["step"] == 6 and len(run["files"]) == 4
-        assert set(run["similarity"]) == {"pocket", "pocket-eval"}
+        assert set(run["similarity"]) == {"picturebook", "picturebook-eval"}
     # The run of the cells above was taken as it was.
     assert table["runs"][0]["summary"]["starts"] == 1
 
@@ -169,7 +169,7 @@ def test_a_browser_shows_what_the_cells_hold(executed, page, tmp_path):
     mesh, comparison = page.frame_locator("iframe").first, page.frame_locator("iframe").last
     mesh.locator("body[data-shown='1'] canvas").wait_for()
     page.locator("iframe").last.scroll_into_view_if_needed()
-    assert "a red sphere" in comparison.locator("h1").inner_text()
+    assert "a strawberry" in comparison.locator("h1").inner_text()
     assert comparison.locator("video").count() == 4
     assert not page.errors and not [
         url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))

@@ -147,7 +147,7 @@ def test_a_prompt_of_more_tokens_than_the_clip_takes_is_refused(monkeypatch, tin
     [
         ([("clip.model", "no such")], "no CLIP called 'no such'"),
         ([("field.name", "cloud")], "cloud"),
-        ([("prompts.extra", "a bonsai:0.5")], "this CLIP does not know 'bonsai'"),
+        ([("prompts.extra", "a bonsai:0.5")], "pocket lacks 'bonsai'"),
         ([("clip.start", "0.5")], "no CLIP guides step 0"),
     ],
 )

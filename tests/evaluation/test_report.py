@@ -28,7 +28,9 @@ NASTY = """<script>window.hurt = 1</script><img src=x onerror="window.hurt = 1">
 
 
 def config_of(spec, **changes):
-    pairs = [(name.replace("__", "."), str(value)) for name, value in {"prompt": "x", **changes}.items()]
+    pairs = [
+        (name.replace("__", "."), str(value)) for name, value in {"prompt": "a red cube", **changes}.items()
+    ]
     return load(f"{ROOT}/configs/{spec}", pairs)
 
 

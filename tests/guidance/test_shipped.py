@@ -41,7 +41,7 @@ def test_all_texts_of_a_run_count():
     assert model_of("a red", prompts__extra="('a strawberry:0.5',)") == "picturebook"
     contrastive = {"clip__objective": "contrastive", "clip__negatives": "('a strawberry',)"}
     assert model_of("a red", **contrastive) == "picturebook"
-    with pytest.raises(UserError, match="knows 'sphere'"):  # each knows one half
+    with pytest.raises(UserError, match="picturebook lacks 'sphere'"):  # each knows one half
         model_of("a red sphere", prompts__extra="('a strawberry:0.5',)")
 
 
@@ -54,6 +54,6 @@ def test_unknown_words_are_named_with_the_nearest_known_ones():
     with pytest.raises(UserError) as caught:
         model_of("a strawbery on a quokka")
     words = str(caught.value)
-    assert "knows 'strawbery', 'quokka'" in words.replace("'on', ", "") and "\n" not in words
+    assert "picturebook lacks 'strawbery', 'quokka'" in words.replace("'on', ", "") and "\n" not in words
     for part in ("--config.clip.model=auto", "for 'strawbery' strawberry", "--config.clip.model=ViT-B/32"):
         assert part in words

@@ -35,7 +35,7 @@ def test_fields_of_the_form_become_keys_of_the_config():
     assert config.seed == 4  # what is typed last counts, as on the command line
     assert "--config.loss.tv=0.2" in settings.flags and not any("prompt" in flag for flag in settings.flags)
     plain = load("demo", [("prompt", "x"), *make_settings("x", machine=CPU).overrides])
-    assert (plain.clip.model, plain.steps) == ("pocket", 150)
+    assert (plain.clip.model, plain.steps) == ("auto", 150)
 
 
 @pytest.mark.parametrize(("steps", "every"), [(0, 10), (3000, 60)])

@@ -38,19 +38,20 @@ def fit(texts: Sequence[str]) -> Fit:
     Returns:
       Of those that know every word, the first in whose captions all of them occur, as what it can make is
       listed there: a word that only stands for what is no object ("a cloud", to `pocket`) is no reason to
-      choose it. Else the last that knows every word. Where none does, the last of all with what it lacks.
+      choose it. Else the last that knows every word. Where none does, the one that lacks the fewest.
     """
-    knowing = [model for model in GUIDES if not tokens.unknown_words(texts, names.locate(model))]
+    lacking = {model: tuple(tokens.unknown_words(texts, names.locate(model))) for model in GUIDES}
+    knowing = [model for model in GUIDES if not lacking[model]]
     for model in knowing:
         listed = {word for caption in tokens.captions(names.locate(model)) for word in caption.split()}
         if not tokens.words_outside(texts, listed):
             return Fit(model)
     if knowing:
         return Fit(knowing[-1])
-    folder = names.locate(GUIDES[-1])
-    unknown = tuple(tokens.unknown_words(texts, folder))
-    advice = tokens.known_instead(unknown, tokens.vocabulary(folder) or [], folder)
-    return Fit(GUIDES[-1], unknown, advice)
+    model = min(reversed(GUIDES), key=lambda name: len(lacking[name]))
+    folder = names.locate(model)
+    advice = tokens.known_instead(lacking[model], tokens.vocabulary(folder) or [], folder)
+    return Fit(model, lacking[model], advice)
 
 
 def choose(texts: Sequence[str]) -> str:
@@ -66,8 +67,8 @@ def choose(texts: Sequence[str]) -> str:
     if found.unknown:
         words = ", ".join(map(repr, found.unknown))
         raise UserError(
-            f"--config.clip.model={AUTO}: no small CLIP that ships knows {words}; {found.advice}; "
-            "a real CLIP takes any words: --config.clip.model=ViT-B/32"
+            f"--config.clip.model={AUTO}: no small CLIP that ships knows every word, {found.model} lacks "
+            f"{words}; {found.advice}; a real CLIP takes any words: --config.clip.model=ViT-B/32"
         )
     return found.model
 
