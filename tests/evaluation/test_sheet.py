@@ -34,7 +34,7 @@ def test_every_run_is_on_the_sheet(table, tmp_path):
 
 
 def test_labels_say_what_it_is_taken_for():
-    row = {"prompt": "a cat", "seed": 3, "rank": 1, "nearest": "a cat"}
+    row = {"prompt": "a cat.", "seed": 3, "rank": 1, "nearest": "a cat."}  # as tables have them
     assert sheet.label_of(row, with_seed=False) == "a cat\nrank 1"
     assert (
         sheet.label_of({**row, "rank": 4, "nearest": "a dog"}, with_seed=True)

@@ -28,8 +28,8 @@ _COLUMNS, _TILE_PX, _FONT_PX = 10, 128, 11
 def label_of(row: dict[str, Any], *, with_seed: bool) -> str:
     """Two lines under the picture of a run of the table."""
     seed = f", seed {row['seed']}" if with_seed else ""
-    taken = "" if row["rank"] == 1 else f": {row['nearest']}"
-    return f"{row['prompt']}{seed}\nrank {row['rank']}{taken}"
+    taken = "" if row["rank"] == 1 else f": {row['nearest'].rstrip('.')}"
+    return f"{row['prompt'].rstrip('.')}{seed}\nrank {row['rank']}{taken}"
 
 
 def main(arguments: Sequence[str]) -> None:
