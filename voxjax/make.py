@@ -89,7 +89,7 @@ def _choose(prompt: str, quality: str) -> Choice:
 
 def _small_clip(config: ConfigDict) -> str:
     """Which small CLIP the words have chosen, in words; nothing where the config names its model."""
-    if config.clip.model != "auto":
+    if config.clip.model != "auto" or config.clip.path:
         return ""
     from voxjax.guidance.ensemble import guide_specs
 
