@@ -1,5 +1,5 @@
 # make demo                            an object from a prompt, in minutes on two CPU cores
-# make demo PROMPT="a blue mushroom"
+# make demo PROMPT="a jack o lantern"
 # make test | test-all | lint          the suite | with what is slow and rarely breaks | ruff and mypy
 # make test-all-pythons                the suite under every Python of PYTHONS that is there
 # make parity                          every CLIP at full size against PyTorch; writes docs/parity.md

@@ -17,6 +17,9 @@ from voxjax.guidance.outline import outline
 from voxjax.training.guides import Loaded
 from voxjax.training.parts import Guide
 
+LARGEST = [("prompt", "a red sphere"), ("progressive.boundaries", "()"), ("cache_dir", "")]
+"""Keys of a step that is only measured: the final grid from the start, as that is where a step is largest."""
+
 
 def outlined(config: ConfigDict, dtype: str) -> tuple[Loaded, list[Guidance]]:
     """The CLIPs of a config as shapes.

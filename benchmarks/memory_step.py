@@ -15,7 +15,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from benchmarks.guides import outlined
+from benchmarks.guides import LARGEST, outlined
 from voxjax.config.loading import load, take_overrides
 from voxjax.factory import make_plan
 from voxjax.guidance import Guidance
@@ -56,9 +56,7 @@ def main() -> None:
     parser.add_argument("--config", required=True)
     parser.add_argument("--dtype", default="bfloat16", help="type that the CLIPs compute in")
     flags, rest = parser.parse_known_args()
-    # The final grid from the start: that is where a step is largest.
-    fixed = [("prompt", "a red sphere"), ("progressive.boundaries", "()"), ("cache_dir", "")]
-    config = load(flags.config, [*fixed, *take_overrides(rest)])
+    config = load(flags.config, [*LARGEST, *take_overrides(rest)])
     memory, models = compile_step(config, flags.dtype)
     temporary, arguments = memory.temp_size_in_bytes / 2**30, memory.argument_size_in_bytes / 2**30
     kept = ", ".join(f"{model.name} {bytes_per_image(model) / 2**20:.0f} MiB an image" for model in models)

@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 
-from benchmarks.growth import AXES, BASE, exponent, picture
+from benchmarks.growth import AXES, BASE, Axis, exponent, picture
 from voxjax.pictures.images import save_png
 
 CASES = {
@@ -30,8 +30,13 @@ CASES = {
     "vox_imp-low": ("vox_imp:low", {}),
     "dream_fields-lq": ("dream_fields:lq", {}),
 }
-REDUCED = {"cameras.width_px": 64, "field.side": 64, "cameras.views_per_step": 1}
-_REDUCED_IMAGES = {"augment.n_diff": 2, "augment.n_back": 2}
+REDUCED = {
+    "cameras.width_px": 64,
+    "field.side": 64,
+    "cameras.views_per_step": 1,
+    "augment.n_diff": 2,
+    "augment.n_back": 2,
+}
 
 
 def measured(
@@ -99,8 +104,7 @@ def main() -> None:
     ]
     for name in flags.cases:
         config, settings = CASES[name]
-        smaller = {**REDUCED, **_REDUCED_IMAGES} if reduced else {}
-        label = f"{name}-reduced" if reduced else name
+        label, smaller = (f"{name}-reduced", REDUCED) if reduced else (name, {})
         lines.append(row(name, measured(flags.out, label, config, {**settings, **smaller}, flags.repeats)))
     print("\n".join(lines), flush=True)
     if not flags.no_growth:
@@ -109,7 +113,7 @@ def main() -> None:
             print(_grow(flags.out, axis, flags.repeats), flush=True)
 
 
-def _grow(out: Path, axis: Any, repeats: int) -> str:
+def _grow(out: Path, axis: Axis, repeats: int) -> str:
     """Measures one axis, draws its curve, and returns its line."""
     sizes, times = [], []
     for value in axis.values:

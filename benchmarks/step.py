@@ -16,13 +16,10 @@ from typing import Any
 
 import jax
 
-from benchmarks.guides import outlined, with_random_weights
+from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.measure import Figures, Rates, best_rates, measure
 from benchmarks.stages import make_programs
 from voxjax.config.loading import load, take_overrides
-
-FIXED = [("prompt", "a red sphere"), ("progressive.boundaries", "()"), ("cache_dir", "")]
-"""The final grid from the start: that is where a step is largest."""
 
 
 def measure_step(spec: str, overrides: list[tuple[str, str]], *, dtype: str, repeats: int) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def measure_step(spec: str, overrides: list[tuple[str, str]], *, dtype: str, rep
     Raises:
       UserError: a config that cannot be loaded, or a CLIP whose sizes are not known.
     """
-    config = load(spec, [*FIXED, *overrides])
+    config = load(spec, [*LARGEST, *overrides])
     on_cpu = jax.default_backend() == "cpu"
     dtype = ("float32" if on_cpu else "bfloat16") if dtype == "auto" else dtype
     rates = best_rates(dtype)

@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.processes import Job, call, read_lines, refuse_unranked, run_name, train_all
+from launch.processes import call, jobs_of, read_lines, refuse_unranked, train_all
 
 PROMPTS = Path("launch/pocket_prompts.txt")
 CAPTIONS = Path("launch/pocket_captions.txt")
@@ -39,14 +39,7 @@ def main() -> None:
     args, overrides = parser.parse_known_args()
     prompts = read_lines(args.prompts) if args.prompts else one_per_shape(read_lines(PROMPTS))
     refuse_unranked(prompts, read_lines(CAPTIONS))
-    jobs = {
-        variant: [
-            Job(args.runs / variant / run_name(p, seed), f"configs/demo.py:{variant}", p, seed, overrides)
-            for seed in range(args.seeds)
-            for p in prompts
-        ]
-        for variant in args.variants
-    }
+    jobs = jobs_of(args.variants, prompts, seeds=args.seeds, runs=args.runs, more=overrides)
     train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
     tables = {variant: args.runs / f"{variant}.json" for variant in args.variants}
     for variant, table in tables.items():

@@ -52,6 +52,31 @@ class Job:
     more: Sequence[str] = ()
 
 
+def jobs_of(
+    variants: Sequence[str], prompts: Sequence[str], *, seeds: int, runs: Path, more: Sequence[str]
+) -> dict[str, list[Job]]:
+    """Every prompt under every seed, with variants of the demo.
+
+    Args:
+      variants: of `configs/demo.py`.
+      prompts: what to make.
+      seeds: how many.
+      runs: folder for all runs, one inside it for each variant.
+      more: further arguments of `voxjax.train`.
+
+    Returns:
+      Variant -> its jobs.
+    """
+    return {
+        variant: [
+            Job(runs / variant / run_name(prompt, seed), f"configs/demo.py:{variant}", prompt, seed, more)
+            for seed in range(seeds)
+            for prompt in prompts
+        ]
+        for variant in variants
+    }
+
+
 def train(job: Job) -> None:
     """Trains one object of which stills are wanted, or finds it finished; one thread."""
     call(

@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.processes import Job, call, read_lines, run_name, train_all
+from launch.processes import call, jobs_of, read_lines, train_all
 
 PROMPTS = Path("launch/things_prompts.txt")
 
@@ -31,14 +31,7 @@ def main() -> None:
     args, overrides = parser.parse_known_args()
     prompts, captions = read_lines(args.prompts), args.runs / "captions.txt"
     call("voxjax.picturebook.prompts", f"--prompts={args.prompts}", f"--out={captions}")
-    jobs = {
-        variant: [
-            Job(args.runs / variant / run_name(p, seed), f"configs/demo.py:{variant}", p, seed, overrides)
-            for p in prompts
-            for seed in range(args.seeds)
-        ]
-        for variant in args.variants
-    }
+    jobs = jobs_of(args.variants, prompts, seeds=args.seeds, runs=args.runs, more=overrides)
     train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
     for variant, made in jobs.items():
         table = args.out / f"{variant}.json"

@@ -23,7 +23,7 @@ from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
 from voxjax.making import runs
 from voxjax.making.choice import choose, given, needs_network, time_words
-from voxjax.making.options import QUALITIES, Choice
+from voxjax.making.options import QUALITIES, SMALLEST, Choice
 
 FLAGS = ("--quality", "--seeds", "--workdir", "--config", "--force")
 
@@ -89,7 +89,7 @@ def _choose(prompt: str, quality: str) -> Choice:
 
 def _small_clip(config: ConfigDict) -> str:
     """Which small CLIP the words have chosen, in words; nothing where the config names its model."""
-    if config.clip.model != "auto" or config.clip.path:
+    if config.clip.model not in SMALLEST or config.clip.path:
         return ""
     from voxjax.guidance.ensemble import guide_specs
 

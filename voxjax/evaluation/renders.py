@@ -25,7 +25,7 @@ from voxjax.run import CHECKPOINTS, CONFIG, Run
 FOLDER = "renders"
 # Raised when other pictures would come out of the same checkpoint.
 _VERSION = 1
-# Both small CLIPs (48 and 72 px) read the first, all that take 224 to 288 px the second.
+# The small CLIPs (48 to 72 px) read the first, all that take 224 to 288 px the second.
 _SIZES_PX = (144, 448, 896)
 _LEAST_OVERSAMPLING = 1.5
 COLOUR, OPACITY, SHAPE = "colour", "opacity", "shape"

@@ -26,8 +26,8 @@ def load_guidance(
     """Loads a CLIP by name, encodes the prompts with it, and drops its text tower.
 
     Args:
-      name: `pocket`, `pocket-eval`, a short name such as `ViT-B/32`, a hub name `owner/repository`, or a
-        folder in the layout of transformers or of open_clip.
+      name: of a model that ships, such as `pocket`, a short name such as `ViT-B/32`, a hub name
+        `owner/repository`, or a folder in the layout of transformers or of open_clip.
       prompts: p texts; or a single one.
       dtype: compute type of the image tower, `"bfloat16"` or `"float32"`; None chooses bfloat16 on an
         accelerator and float32 on CPU.

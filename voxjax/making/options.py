@@ -78,6 +78,8 @@ class Choice:
 
 
 SMALLEST = ("auto",)
+"""What the demo's configs name: the CLIP that ships and knows the words (`guidance.shipped`)."""
+
 DEMO = {
     "draft": Option("demo", SMALLEST, 90 << 20, 60, (("steps", "80"),)),
     "good": Option("demo", SMALLEST, 90 << 20, 100),
