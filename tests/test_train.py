@@ -88,7 +88,7 @@ def test_an_older_run_gets_the_mesh_and_the_report_that_it_lacks(finished, tmp_p
         (workdir / name).unlink()
     stamps = {path: path.stat().st_mtime_ns for path in workdir.iterdir() if path.is_file()}
     seconds = read_summary(workdir)
-    made = train.train(read_config(workdir), workdir)
+    made = train.train([(read_config(workdir), workdir)])
     assert capsys.readouterr().out.split() == [str(path) for path in made] and len(made) == 6
     assert all(path.is_file() for path in made)
     again = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}

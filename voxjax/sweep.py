@@ -13,10 +13,11 @@ from pathlib import Path
 
 from voxjax.command import Parser, run_command, terminated_as_interrupted, whole_number
 from voxjax.config.loading import take_overrides
+from voxjax.config.prompts import read_prompts
 from voxjax.errors import UserError
 from voxjax.files import Busy, locked
 from voxjax.sweeping.drive import Drive, last_words
-from voxjax.sweeping.flags import read_axis, read_prompts, read_seeds
+from voxjax.sweeping.flags import read_axis, read_seeds
 from voxjax.sweeping.found import find_finished, last_saved, read_root
 from voxjax.sweeping.plan import Plan, make_plan
 from voxjax.sweeping.record import DONE, FAILED, Record

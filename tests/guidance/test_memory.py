@@ -8,15 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.small_training import ROOT, overrides
+from helpers.small_training import ROOT, group_of, overrides
 
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
 from voxjax.guidance import load_guidance
 from voxjax.guidance.memory import bytes_per_image, choose_micro_batch, free_bytes
-from voxjax.training import assembly
+from voxjax.training import assembly, session
 from voxjax.training.guides import load_guides
 from voxjax.training.loop import Trainer
+from voxjax.training.member import Member
 from voxjax.training.parts import Guide
 from voxjax.training.step import _embed, make_step
 from voxjax.training.views import choose_room
@@ -89,19 +90,19 @@ def windowed(tiny_clip):
 @pytest.mark.slow
 def test_a_model_outside_its_window_is_in_no_program_and_on_no_device(windowed, tmp_path):
 
-    trainer = Trainer(windowed, tmp_path)
-    trainer.load_guides()
+    group = group_of(Member(windowed, tmp_path))
+    trainer = Trainer(group.members, group.guides, group.devices)
     seen = []
     prepare = trainer._prepare
 
-    def spy(step, state):
-        prepare(step, state)
+    def spy(step, states):
+        prepare(step, states)
         seen.append(
             (step, len(trainer._inputs.clip_params), len(jax.tree.leaves(trainer._inputs.clip_params)))
         )
 
     trainer._prepare = spy
-    trainer.train(trainer.restore())
+    trainer.train(session.restore(group.members))
     assert [(step, n) for step, n, _ in seen] == [(0, 1), (1, 2), (2, 1)]
     assert seen[1][2] == 2 * seen[0][2]
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -123,7 +124,7 @@ def test_targets_follow_the_view(tiny_clip):
             **{f"augment__{name}": False for name in ("diff", "back", "crop")},
         ),
     )
-    guides = load_guides(config)
+    guides = load_guides([config])[0]
     inputs = guides.inputs(jax.random.key(0), (0,))
     assert inputs.text[0].shape[0] == 1
     inputs = inputs.replace(text=(jnp.repeat(inputs.text[0], 4, axis=0),))

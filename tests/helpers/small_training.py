@@ -62,3 +62,17 @@ def run(arguments, **changes):
     return subprocess.run(
         arguments, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=300
     )
+
+
+def group_of(*members):
+    """Objects that are trained as one, with their models loaded."""
+    from voxjax.training import session
+
+    return next(session.groups(members, together=len(members)))
+
+
+def train_alone(config, workdir, *, preview=None):
+    """Trains one object in this process, without its pictures; returns its final state."""
+    from voxjax.training.member import Member
+
+    return group_of(Member(config, workdir)).train(preview=preview)[0][1]

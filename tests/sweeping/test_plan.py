@@ -7,8 +7,9 @@ import pytest
 from helpers.small_training import ROOT, environment
 
 from voxjax.config.loading import load
+from voxjax.config.prompts import read_prompts
 from voxjax.errors import UserError
-from voxjax.sweeping.flags import Axis, read_axis, read_prompts, read_seeds
+from voxjax.sweeping.flags import Axis, read_axis, read_seeds
 from voxjax.sweeping.naming import run_name
 from voxjax.sweeping.plan import make_plan
 

@@ -7,7 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from helpers.small_training import ROOT, overrides
+from helpers.small_training import ROOT, group_of, overrides
 
 from voxjax.checkpoint import Checkpoints, to_state
 from voxjax.config.loading import load
@@ -18,7 +18,9 @@ from voxjax.pictures.outputs import EVALUATION, PREVIEW, TURNTABLE, TURNTABLE_DE
 from voxjax.pictures.views import picture_options, view_of
 from voxjax.run import CHECKPOINTS, CONFIG, load_run
 from voxjax.train import use_cache
+from voxjax.training import session
 from voxjax.training.loop import Trainer
+from voxjax.training.member import Member
 from voxjax.training.views import choose_room
 
 STEPS = 4
@@ -55,15 +57,14 @@ KINDS = {
 
 
 def train(config, workdir):
-    trainer = Trainer(config, workdir)
-    state = trainer.restore()
+    group = group_of(Member(config, workdir))
+    state = session.restore(group.members)[0]
     start = int(state.step)
     if start == 0 and config.field.name == "vox_imp":
         # Large weights make a scene with structure without training.
         networks = {name: jax.tree.map(lambda x: 3 * x, state.params[name]) for name in ("density", "colour")}
         state = dataclasses.replace(state, params={**state.params, **networks})
-    trainer.load_guides()
-    return trainer.train(state), start
+    return Trainer(group.members, group.guides, group.devices).train([state])[0], start
 
 
 def test_every_field_that_shares_the_loop_is_here():

@@ -118,11 +118,11 @@ def test_the_command_asks_before_anything_long(force, monkeypatch, tmp_path):
     class Reached(Exception):
         pass
 
-    def load_guides(config):
+    def load_guides(configs):
         raise Reached
 
-    monkeypatch.setattr(room, "memory_here", lambda: card(0.05))
-    monkeypatch.setattr("voxjax.training.loop.load_guides", load_guides)
+    monkeypatch.setattr("voxjax.training.session.memory_here", lambda: card(0.05))
+    monkeypatch.setattr("voxjax.training.session.load_guides", load_guides)
     line = ["--config=demo", f"--workdir={tmp_path / 'run'}", "--config.cache_dir=", *["--force"] * force]
     if force:
         with pytest.warns(UserWarning, match="51 MiB free"), pytest.raises(Reached):

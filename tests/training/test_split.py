@@ -11,9 +11,10 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import jax, numpy as np
+sys.path.insert(0, "tests")
+from helpers.small_training import train_alone
 from voxjax.config.loading import load
 from voxjax.train import use_cache
-from voxjax.training.loop import Trainer
 
 pairs, folder, counts = json.loads(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 
@@ -22,7 +23,7 @@ class Stopped(Exception):
     pass
 
 
-def stop(run):
+def stop(member, run):
     raise Stopped
 
 
@@ -31,9 +32,7 @@ def train(count, name, preview=None, every=0):
     config = load("configs/base.py", [*pairs, *more])
     use_cache(config.cache_dir)
     (folder / name).mkdir(exist_ok=True)
-    trainer = Trainer(config, folder / name)
-    trainer.load_guides()
-    return trainer.train(trainer.restore(), preview=preview)
+    return train_alone(config, folder / name, preview=preview)
 
 
 def numbers(state):

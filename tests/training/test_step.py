@@ -47,7 +47,7 @@ def real(tiny_clip):
     # A field that is not symmetric and not empty, so that every gradient has a direction of its own.
     noise = jax.random.normal(jax.random.key(1), state.params["grid"].shape)
     state = dataclasses.replace(state, params={**state.params, "grid": noise})
-    guides = load_guides(config)
+    guides = load_guides([config])[0]
     inputs = guides.inputs(key, (0, 1))
     stage = plan.stage_at(0)
     room = choose_room(config, plan, stage, state.tracked)

@@ -5,11 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import pytest
-from helpers.small_training import ROOT, overrides
+from helpers.small_training import ROOT, group_of, overrides
 
 from voxjax.config.loading import load
-from voxjax.training import loop
+from voxjax.training import loop, session
 from voxjax.training.loop import Trainer
+from voxjax.training.member import Member
 
 NAMES = ("loss", "clip_similarity", "transmittance", "overflow", "skipped_in_row")
 
@@ -30,21 +31,22 @@ def waits(monkeypatch, tmp_path):
         pairs = overrides(
             "pocket", **{"steps": 130, "log__every": 50, "checkpoint__every": 60, **one_grid, **changes}
         )
-        trainer = Trainer(load(f"{ROOT}/configs/base.py", pairs), tmp_path)
+        group = group_of(Member(load(f"{ROOT}/configs/base.py", pairs), tmp_path))
+        trainer = Trainer(group.members, group.guides, group.devices)
 
-        def prepare(step, state):
+        def prepare(step, states):
             if trainer._programs is None:
-                trainer._programs = ((), trainer.timing.first_call(fake_step))
+                trainer._programs = ((), trainer._clocks.first_call(fake_step))
 
         done = []
         monkeypatch.setattr(trainer, "_prepare", prepare)
         report = trainer._report
         monkeypatch.setattr(trainer, "_report", lambda at, *rest: done.append(at) or report(at, *rest))
         fetch = trainer._fetch
-        monkeypatch.setattr(trainer, "_fetch", lambda m: seen["fetch"].append(done[-1]) or fetch(m))
+        monkeypatch.setattr(trainer, "_fetch", lambda *a: seen["fetch"].append(a[0]) or fetch(*a))
         with monkeypatch.context() as patch:
             patch.setattr(loop.jax, "block_until_ready", lambda m: seen["wait"].append(done[-1]) or m)
-            trainer.train(trainer.restore())
+            trainer.train(session.restore(group.members))
         return seen
 
     return run

@@ -7,22 +7,15 @@ that stays. It reads one JSON object from stdin, `{"configs": [[spec, [[key, val
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from voxjax.command import run_command
 from voxjax.config.loading import load
-from voxjax.errors import UserError
 from voxjax.factory import make_plan, make_stage_field
-from voxjax.guidance import names
 from voxjax.guidance.ensemble import guide_specs, prompt_plan
-from voxjax.guidance.tokens import known_words, tokenise
-
-_MOST_TOKENS = 77
-"""Of every CLIP that is fetched by name, start and end included."""
+from voxjax.guidance.texts import refuse_unfit
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -42,34 +35,11 @@ def main(arguments: Sequence[str]) -> None:
             for prompt in wanted["prompts"]:
                 config.prompt = prompt
                 of_guide |= dict.fromkeys((*prompt_plan(config).texts, *config.clip.negatives))
-    unseen = [path or model for (model, path), of_guide in texts.items() if not _fit(model, path, of_guide)]
+    unseen = [
+        path or model for (model, path), of_guide in texts.items() if not refuse_unfit(model, path, of_guide)
+    ]
     if unseen:
         print(f"{', '.join(unseen)}: not on this machine, so only very long prompts were looked for")
-
-
-def _fit(model: str, path: str, texts: Iterable[str]) -> bool:
-    """Raises UserError for a text that the model cannot take; returns whether the model is here to ask."""
-    folder, missing = (Path(path), []) if path else names.find(model)
-    if folder is None or missing or not folder.is_dir():
-        for text in texts:
-            # A word is a token at least.
-            if len(text.split()) + 2 > _MOST_TOKENS:
-                raise UserError(
-                    f"the prompt has {len(text.split())} words, and {model} takes {_MOST_TOKENS} tokens, "
-                    f"start and end included: {text!r}"
-                )
-        return False
-    tokenizer, max_tokens, eos_token_id = _reader(folder)
-    tokenise(known_words(list(texts), folder), tokenizer, max_tokens=max_tokens, eos_token_id=eos_token_id)
-    return True
-
-
-@functools.cache
-def _reader(folder: Path) -> tuple:
-    from voxjax.guidance import hf, loading  # takes seconds
-
-    described = loading.describe(folder, "float32")
-    return hf.read_tokenizer(folder), described.max_tokens, described.eos_token_id
 
 
 if __name__ == "__main__":

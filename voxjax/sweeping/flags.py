@@ -1,12 +1,10 @@
-"""What is typed for a sweep, as data: values of `--set`, seeds, prompts."""
+"""What is typed for a sweep, as data: values of `--set`, and seeds."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from voxjax.errors import UserError
 
@@ -95,29 +93,6 @@ def read_seeds(text: str) -> list[int]:
         seeds += range(first, last + 1)
     refuse_repeated(map(str, seeds), flag)
     return seeds
-
-
-def read_prompts(prompts: Sequence[str], file: str) -> list[str]:
-    """The prompts of a sweep: those typed, then the lines of a file; each once, white space made single.
-
-    Args:
-      prompts: as typed.
-      file: text file with a prompt a line, empty lines left out; "" for none.
-
-    Raises:
-      UserError: a file that cannot be read, or no prompt at all.
-    """
-    lines = list(prompts)
-    if file:
-        try:
-            lines += Path(os.path.expanduser(file)).read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            raise UserError(f"--prompts={file}: cannot be read ({error}); give a text file") from error
-    found = list(dict.fromkeys(" ".join(line.split()) for line in lines if line.strip()))
-    if not found:
-        where = f"--prompts={file}: holds no prompt" if file else "no prompt is given"
-        raise UserError(f"{where}; write one a line in a file for --prompts, or give --prompt='a red sphere'")
-    return found
 
 
 def refuse_repeated(values: Iterable[str], flag: str) -> None:

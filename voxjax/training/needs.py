@@ -45,7 +45,7 @@ class Needs:
       rays: samples and images, kept for the backward pass.
       back: what the backward pass of field and renderer needs on top.
       clips: activations of the CLIPs; gone when `back` is needed.
-      micro_batch: images that each CLIP sees at a time.
+      micro_batch: images that each CLIP sees at a time, of each object.
     """
 
     state: int
@@ -64,6 +64,16 @@ class Needs:
     def total(self) -> int:
         """All of it."""
         return self.state + self.weights + self.temporary
+
+    def times(self, together: int) -> Needs:
+        """The needs of so many objects that are trained as one; they share the CLIPs' weights."""
+        return dataclasses.replace(
+            self,
+            state=together * self.state,
+            rays=together * self.rays,
+            back=together * self.back,
+            clips=together * self.clips,
+        )
 
 
 def needs_of(config: ConfigDict, *, dtype: str, free: int | None = None, on_cpu: bool = False) -> Needs:

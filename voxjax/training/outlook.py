@@ -10,8 +10,8 @@ from voxjax.training.needs import Needs
 from voxjax.training.preflight import Memory, in_all, size_words
 
 
-def outlook(config: ConfigDict, needs: Needs, memory: Memory) -> str:
-    """The first line of a run: field, sizes, images, models, steps and memory."""
+def outlook(config: ConfigDict, needs: Needs, memory: Memory, *, together: int = 1) -> str:
+    """The first line of a run: field, sizes, images, models, steps and memory; and how many objects."""
     plan, c = make_plan(config), config.cameras
     first, last = plan.stage_at(0).shape, plan.stage_at(config.steps - 1).shape
     grid = f"{config.dream_fields.n_samples} samples a ray"
@@ -22,8 +22,9 @@ def outlook(config: ConfigDict, needs: Needs, memory: Memory) -> str:
     models = " + ".join(spec.model for spec in guide_specs(config))
     batches = [f"{batch} at a time" for batch in needs.micro_batch if batch < n][:1]
     images = ", ".join([f"{n} images a step", *batches])
+    many = f"{together} objects as one, each " if together > 1 else ""
     return (
-        f"{config.field.name}: {grid}, {views}, {images}, guided by {models}; {config.steps} steps; "
+        f"{many}{config.field.name}: {grid}, {views}, {images}, guided by {models}; {config.steps} steps; "
         f"expected memory {size_words(in_all(needs, memory))} of {size_words(memory.free)} free "
         f"({memory.device})"
     )

@@ -25,6 +25,9 @@ from voxjax.training.needs import Needs, needs_of
 PROCESS = 600 << 20
 """Bytes of memory that Python, jax and its compiler take on a CPU besides the run."""
 
+MOST_TOGETHER = 8
+"""Objects trained as one on an accelerator, at most, where nobody says: from there on a step is full."""
+
 PRESETS = {
     "vox_exp": ("vox_exp:paper", "vox_exp:mid", "vox_exp:low"),
     "vox_imp": ("vox_imp:paper", "vox_imp:mid", "vox_imp:low"),
@@ -61,12 +64,19 @@ def memory_here() -> Memory:
     return Memory(free, device.device_kind, True)
 
 
-def preflight(config: ConfigDict, memory: Memory, *, force: bool = False) -> Needs:
+def choose_together(config: ConfigDict, memory: Memory, count: int) -> int:
+    """How many of `count` objects are trained as one where nobody says: as many as fit, and still gain."""
+    most = min(count, MOST_TOGETHER if memory.accelerator else 1)
+    return next((n for n in range(most, 1, -1) if _fits(_needs(config, memory, n), memory)), 1)
+
+
+def preflight(config: ConfigDict, memory: Memory, *, together: int = 1, force: bool = False) -> Needs:
     """Holds what a config needs against what is free; nothing is made or compiled.
 
     Args:
       config: a checked config.
       memory: from `memory_here`.
+      together: objects that are trained as one.
       force: warn only.
 
     Returns:
@@ -75,12 +85,14 @@ def preflight(config: ConfigDict, memory: Memory, *, force: bool = False) -> Nee
     Raises:
       UserError: an accelerator's memory is too small, and what to turn; or a CLIP of no such name.
     """
-    needs = _needs(config, memory)
+    needs = _needs(config, memory, together)
     if _fits(needs, memory):
         return needs
+    fewer = f"--together={together} with fewer needs less; " if together > 1 else ""
+    many = f" for {together} objects" if together > 1 else ""
     words = (
-        f"this config needs about {size_words(in_all(needs, memory))} of memory at its peak and "
-        f"{memory.device} has {size_words(memory.free)} free; {advice(config, memory)}"
+        f"this config needs{many} about {size_words(in_all(needs, memory))} of memory at its peak and "
+        f"{memory.device} has {size_words(memory.free)} free; {fewer}{advice(config, memory)}"
     )
     if memory.accelerator and not force:
         raise UserError(f"{words}; --force tries it all the same")
@@ -128,8 +140,10 @@ def advice(config: ConfigDict, memory: Memory) -> str:
     return "; ".join(words)
 
 
-def _needs(config: ConfigDict, memory: Memory) -> Needs:
-    return needs_of(config, dtype=_dtype(config, memory), free=memory.limit, on_cpu=not memory.accelerator)
+def _needs(config: ConfigDict, memory: Memory, together: int = 1) -> Needs:
+    free = None if memory.limit is None else memory.limit // together
+    needs = needs_of(config, dtype=_dtype(config, memory), free=free, on_cpu=not memory.accelerator)
+    return needs.times(together)
 
 
 def _ladder(config: ConfigDict) -> Iterator[tuple[str, list[Any]]]:

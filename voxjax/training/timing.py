@@ -110,6 +110,38 @@ class Timing:
         write_text(self._path, json.dumps(summary, indent=2) + "\n")
 
 
+class Clocks:
+    """The clocks of objects that train as one: what one is told, all are told.
+
+    Args:
+      timings: of the objects.
+    """
+
+    def __init__(self, timings: Sequence[Timing]):
+        self._timings = tuple(timings)
+
+    def enter(self, phase: str) -> None:
+        """See `Timing`."""
+        for timing in self._timings:
+            timing.enter(phase)
+
+    def first_call(self, program: Callable[..., Any]) -> Callable[..., Any]:
+        """See `Timing`."""
+        for timing in self._timings:
+            program = timing.first_call(program)
+        return program
+
+    def waited(self, step: int) -> None:
+        """See `Timing`."""
+        for timing in self._timings:
+            timing.waited(step)
+
+    def restart(self, step: int) -> None:
+        """See `Timing`."""
+        for timing in self._timings:
+            timing.restart(step)
+
+
 def _machine(before: Mapping[str, Any]) -> dict[str, Any]:
     """The device and the peak of its memory; a larger peak of an earlier process is kept."""
     import flax

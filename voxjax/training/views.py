@@ -7,7 +7,7 @@ All of it is a function of the config and the occupancy alone, so that a resumed
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -82,6 +82,18 @@ def choose_room(config: ConfigDict, plan: Plan, stage: Stage, tracked: Any) -> R
     if config.field.name == "vox_imp" and config.vox_imp.skip:
         vertices = _bucket(on.size, int(np.sum(on)))
     return Room(samples, vertices, all_on)
+
+
+def room_for_all(rooms: Iterable[Room]) -> Room:
+    """Returns the room in which each of several objects has its own."""
+    rooms = list(rooms)
+    samples = [room.samples for room in rooms if room.samples is not None]
+    vertices = [room.vertices for room in rooms if room.vertices is not None]
+    return Room(
+        SampleBudget(max(s.per_ray for s in samples), max(s.capacity for s in samples)) if samples else None,
+        max(vertices) if vertices else None,
+        all(room.all_on for room in rooms),
+    )
 
 
 def _bucket(whole: int, need: int) -> int:

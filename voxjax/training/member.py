@@ -1,0 +1,107 @@
+"""One object of a training loop: what it has of its own on disk. The loop may train several as one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from voxjax.checkpoint import Checkpoints, to_state
+from voxjax.errors import UserError
+from voxjax.run import CHECKPOINTS
+from voxjax.structs import TrainState
+from voxjax.training.metrics import ScalarWriter
+from voxjax.training.timing import Timing
+from voxjax.training.watch import SceneWatch
+
+
+class Stuck(UserError):
+    """An object whose steps are not finite any more.
+
+    Attributes:
+      member: the object.
+    """
+
+    def __init__(self, member: Member, words: str):
+        super().__init__(words)
+        self.member = member
+
+
+class Member:
+    """The folder of one object while it trains.
+
+    Args:
+      config: of the object.
+      workdir: its folder.
+
+    Attributes:
+      config: as given.
+      workdir: as given.
+      timing: the clock of this process, which `keep` writes with each checkpoint.
+    """
+
+    def __init__(self, config: ConfigDict, workdir: str | Path):
+        self.config, self.workdir = config, Path(workdir)
+        self.timing = Timing(workdir)
+        self._checkpoints = Checkpoints(self.workdir / CHECKPOINTS, keep=config.checkpoint.keep)
+        self._watch = SceneWatch(config.log.warn_after)
+        self._writer: ScalarWriter | None = None
+
+    def is_finished(self) -> bool:
+        """Returns whether the last step's checkpoint is there and sound."""
+        steps = self.config.steps
+        return steps in self._checkpoints.steps() and not self._checkpoints.damage(steps)
+
+    def restore(self, first: TrainState) -> TrainState:
+        """Returns the latest sound checkpoint's state, or `first`, the state of a new run."""
+        try:
+            tree = self._checkpoints.restore_latest()
+        except ValueError as error:
+            warnings.warn(f"{error}; training begins anew", stacklevel=2)
+            tree = None
+        state = first if tree is None else to_state(tree, opt_state=first.opt_state)
+        self._checkpoints.discard_after(int(state.step))
+        return state
+
+    def begin(self, step: int) -> None:
+        """Opens the log of scalars after `step` steps; what was told about later ones is removed."""
+        self._writer = ScalarWriter(self.workdir, start=step)
+
+    def tell(self, step: int, scalars: Mapping[str, float], size: Mapping[str, float]) -> Sequence[str]:
+        """Logs the scalars of a step and the grid's size; returns the warnings that are new."""
+        assert self._writer is not None
+        self._writer.write(step, {**scalars, **size})
+        return self._watch.look(step, scalars)
+
+    def keep(self, step: int, state: TrainState) -> None:
+        """Saves the state after `step` steps."""
+        # First the clock: a kill in the save then loses no second that was spent.
+        self.timing.write(step)
+        self._checkpoints.save(state)
+
+    def end(self) -> None:
+        """Closes what `begin` and `keep` opened."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._checkpoints.close()
+
+    def refuse_stuck(self, done: int, scalars: Mapping[str, float]) -> None:
+        """Looks whether the object moves at all.
+
+        Raises:
+          Stuck: too many steps in a row were not finite; the last good checkpoint is kept.
+        """
+        limit = self.config.optimiser.max_bad_steps
+        if scalars["skipped_in_row"] < limit:
+            return
+        steps = self._checkpoints.steps()
+        kept = f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint yet"
+        raise Stuck(
+            self,
+            f"{self.workdir}: stopped at step {done}: {limit} steps in a row had a loss or gradient that is "
+            f"not finite; {kept}. Lower --config.optimiser.rate_density and rate_colour, or set "
+            "--config.clip.dtype=float32, and start again in a new workdir",
+        )

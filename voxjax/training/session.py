@@ -1,0 +1,133 @@
+"""From objects to their final states: which are trained as one, who catches up, and who is left behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from voxjax.errors import UserError
+from voxjax.factory import make_plan
+from voxjax.guidance.ensemble import guide_specs, prompt_plan
+from voxjax.guidance.texts import refuse_unfit
+from voxjax.run import Run
+from voxjax.structs import TrainState
+from voxjax.training import assembly
+from voxjax.training.guides import Loaded, load_guides
+from voxjax.training.loop import Trainer
+from voxjax.training.member import Member, Stuck
+from voxjax.training.outlook import outlook
+from voxjax.training.parallel import Devices
+from voxjax.training.preflight import choose_together, memory_here, preflight
+
+
+@dataclass(frozen=True)
+class Group:
+    """Objects that are trained as one.
+
+    Attributes:
+      members: the objects; their configs differ in the prompt only.
+      guides: of each.
+      devices: what they train on.
+      opening: the first line of the progress, what will happen.
+    """
+
+    members: tuple[Member, ...]
+    guides: tuple[Loaded, ...]
+    devices: Devices
+    opening: str
+
+    def train(
+        self, *, preview: Callable[[Member, Run], None] | None = None, profile_folder: Path | None = None
+    ) -> list[tuple[Member, TrainState]]:
+        """Trains the objects from where each of them is: those that are behind catch up with the others.
+
+        Args:
+          preview: called with the object and its Run at its cadence.
+          profile_folder: for a trace of some steps.
+
+        Returns:
+          The objects that reached their last step, with their states.
+
+        Raises:
+          Stuck: no object is left that still moves; one that does not stops no other.
+        """
+        left, opening = list(zip(self.members, self.guides, strict=True)), self.opening
+        states = restore(self.members)
+        for member, state in zip(self.members, states, strict=True):
+            if int(state.step):
+                words = f"going on from step {state.step} of {member.config.steps}"
+                print(f"{member.workdir}: {words}", file=sys.stderr)
+        while True:
+            done = [int(state.step) for state in states]
+            start, steps = min(done), self.members[0].config.steps
+            if start >= steps:
+                return [(member, state) for (member, _), state in zip(left, states, strict=True)]
+            behind = [k for k, step in enumerate(done) if step == start]
+            members, guides = zip(*(left[k] for k in behind), strict=True)
+            until = min((step for step in done if step > start), default=steps)
+            show: dict[str, Any] = {"preview": preview, "opening": opening, "profile_folder": profile_folder}
+            trainer = Trainer(members, guides, self.devices)
+            try:
+                trained = trainer.train([states[k] for k in behind], until=until, **show)
+            except Stuck as stuck:
+                left = [pair for pair in left if pair[0] is not stuck.member]
+                if not left:
+                    raise
+                print(f"voxjax: {stuck}; the others go on from their checkpoints", file=sys.stderr)
+                states = restore([member for member, _ in left])
+                continue
+            for k, state in zip(behind, trained, strict=True):
+                states[k] = state
+            opening, profile_folder = "", None
+
+
+def restore(members: Sequence[Member]) -> list[TrainState]:
+    """Returns the latest sound checkpoint of each object, or its first state, which is the same for all."""
+    config = members[0].config
+    first = assembly.first_state(
+        config, make_plan(config), jax.random.fold_in(jax.random.key(config.seed), 2**31)
+    )
+    return [member.restore(first) for member in members]
+
+
+def groups(members: Sequence[Member], *, together: int = 0, force: bool = False) -> Iterator[Group]:
+    """Says which objects are trained as one, and loads what guides them, a group after the other.
+
+    Args:
+      members: objects whose configs differ in the prompt only; none of them finished.
+      together: how many are trained as one; 0 for as many as fit.
+      force: start even where memory is expected not to suffice.
+
+    Raises:
+      UserError: fewer devices than asked for, and see `preflight` and `load_guides`; for the prompts of all
+        groups before the first.
+    """
+    if not members:
+        return
+    wanted = members[0].config.devices
+    try:
+        devices = Devices(wanted)
+    except ValueError as error:
+        raise UserError(f"--config.devices={wanted}: {error}") from error
+    memory, same = memory_here(), dict[Any, list[Member]]()
+    for member in members:
+        specs = guide_specs(member.config)
+        same.setdefault(specs, []).append(member)
+        for spec in specs if len(members) > 1 else ():
+            texts = [*prompt_plan(member.config).texts, *member.config.clip.negatives]
+            refuse_unfit(spec.model, spec.path, texts)
+    for alike in same.values():
+        config = alike[0].config
+        n = together or choose_together(config, memory, len(alike))
+        for some in [tuple(alike[i : i + n]) for i in range(0, len(alike), n)]:
+            # Before a folder is claimed: a prompt that the model does not know must not occupy it, nor a
+            # config that the memory does not hold.
+            needs = preflight(config, memory, together=len(some), force=force)
+            opening = outlook(config, needs, memory, together=len(some))
+            guides = tuple(load_guides([member.config for member in some]))
+            yield Group(some, guides, devices, opening)
