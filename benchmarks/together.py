@@ -1,4 +1,4 @@
-"""Objects an hour when several prompts are trained in one step: `python -m benchmarks.together --config=demo`.
+"""Objects an hour when prompts are trained as one: `python -m benchmarks.together --config=demo`.
 
 The step of 1, 2, 4, ... objects at the config's final grid, with CLIPs of the real sizes and random weights;
 an hour's objects are reckoned from its median time and the config's steps, pictures and compiling left out.
@@ -62,9 +62,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10, help="timed calls for each")
     flags, rest = parser.parse_known_args()
     steps, found = measure_counts(flags.config, take_overrides(rest), flags.counts, repeats=flags.repeats)
-    print(
-        "| objects | step, ms | for each | objects an hour | temporary, MiB |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| objects | step, ms | for each | objects an hour | temporary, MiB |")
+    print("| --- | --- | --- | --- | --- |")
     for each in found:
         count, median = int(each.name), each.median_ms or float("nan")
         hour = 3.6e6 * count / (steps * median)

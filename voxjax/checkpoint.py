@@ -54,10 +54,12 @@ class Checkpoints:
         if self._manager is None:
             options = ocp.CheckpointManagerOptions(
                 max_to_keep=self._keep,
-                create=True,
+                create=False,  # orbax refuses to where one process of several writes
+                multiprocessing_options=_alone(),
                 cleanup_tmp_directories=True,  # what a killed process left
                 enable_async_checkpointing=False,
             )
+            self._folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self._folder, options=options)
         tree = jax.tree.map(np.asarray, serialization.to_state_dict(state))
         items = ocp.args.Composite(**{_ITEM: ocp.args.StandardSave(tree)})
@@ -91,7 +93,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         # Without the manager: a look at a run in progress must not tidy up its saves.
-        with ocp.StandardCheckpointer() as reader:
+        with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
             return reader.restore(self._folder / str(step) / _ITEM)
 
     def restore_latest(self) -> dict[str, Any] | None:
@@ -133,6 +135,18 @@ class Checkpoints:
         if self._manager is not None:
             self._manager.close()
             self._manager = None
+
+
+def _alone() -> Any:
+    """Orbax's options for a process that waits for no other: each of several reads, the first alone writes."""
+    import orbax.checkpoint as ocp
+
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    own = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
+    )
 
 
 def to_state(tree: dict[str, Any], *, opt_state: Any) -> TrainState:

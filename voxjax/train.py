@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from voxjax.command import Parser, run_command, whole_number
-from voxjax.config.loading import load, take_overrides
-from voxjax.config.naming import default_workdir
-from voxjax.config.prompts import place_prompts, read_prompts
-from voxjax.errors import UserError
+from voxjax.command import run_command
 from voxjax.files import refuse_unwritable
 from voxjax.run_config import refuse_other
 from voxjax.training.claim import claim
+from voxjax.training.flags import read_flags
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -27,40 +23,17 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
       UserError: for anything that the user can put right.
     """
-    parser = Parser("train")
-    parser.add_argument("--config", required=True, help="config and variant: vox_exp:low, or path.py:variant")
-    parser.add_argument("--workdir", help="folder of the run; default: runs/<config>/<prompt>")
-    many = "file with a prompt a line: all of them are trained, each in <workdir>/<prompt>"
-    parser.add_argument("--prompts", default="", help=many)
-    one = "prompts that are trained as one; default: by the memory of the accelerator, 1 on a CPU"
-    parser.add_argument("--together", type=whole_number(1, 1024), default=0, help=one)
-    force = "start even if the memory of the accelerator is expected to be too small"
-    parser.add_argument("--force", action="store_true", help=force)
-    profile = "folder for a trace of ten steps, for Perfetto or TensorBoard"
-    parser.add_argument("--profile", type=Path, help=profile)
-    parser.epilog = "Any key of the config can be set with --config.key=value; configs/base.py lists them."
-    flags, rest = parser.parse_known_args(arguments)
-    known = ("--config", "--workdir", "--prompts", "--together", "--force", "--profile")
-    objects = _objects(flags, take_overrides(rest, flags=known))
+    flags, objects = read_flags(arguments)
     for config, workdir in objects:
         refuse_other(workdir, config)
     if flags.profile:
         refuse_unwritable(flags.profile, f"--profile={flags.profile}")
     use_cache(objects[0][0].cache_dir)
+    if flags.coordinator:
+        from voxjax.training import hosts
+
+        hosts.join(flags.coordinator, flags.processes, flags.process)
     train(objects, together=flags.together, force=flags.force, profile_folder=flags.profile)
-
-
-def _objects(flags: Namespace, settings: list[tuple[str, str]]) -> list[tuple[ConfigDict, Path]]:
-    """The config and the folder of each object."""
-    if not flags.prompts:
-        if flags.together:
-            raise UserError(f"--together={flags.together}: there is one prompt; give several with --prompts")
-        config = load(flags.config, settings)
-        return [(config, Path(flags.workdir or default_workdir(flags.config, config.prompt)))]
-    if "prompt" in dict(settings):
-        raise UserError(f"--config.prompt and --prompts={flags.prompts}: give one of them")
-    places = place_prompts(read_prompts([], flags.prompts), flags.config, flags.workdir)
-    return [(load(flags.config, [*settings, ("prompt", prompt)]), place) for prompt, place in places.items()]
 
 
 def use_cache(folder: str) -> None:
@@ -105,7 +78,7 @@ def train(
     from voxjax.pictures.views import picture_options, view_of
     from voxjax.run import Run, open_run
     from voxjax.run_config import wanted_files
-    from voxjax.training import loop, session
+    from voxjax.training import hosts, loop, session
     from voxjax.training.member import Member
 
     def preview(member: Member, run: Run) -> None:
@@ -122,24 +95,27 @@ def train(
         made.extend(new)
 
     loop.show_warnings()
-    made, unfinished = list[Path](), list[Member]()
-    for member in [Member(*each) for each in objects]:
+    made, writes = list[Path](), hosts.is_first()
+    members = [Member(*each) for each in objects]
+    done = hosts.agree([member.is_finished() for member in members])
+    for member in [member for member, finished in zip(members, done, strict=True) if finished and writes]:
         wanted = wanted_files(member.config, member.workdir)
-        if not member.is_finished():
-            unfinished.append(member)
-        elif all(path.exists() for path in wanted):
-            done = f"{member.workdir}: finished already, {member.config.steps} steps"
-            print(f"{done}; python -m voxjax.render makes its pictures again")
+        if all(path.exists() for path in wanted):
+            words = f"{member.workdir}: finished already, {member.config.steps} steps"
+            print(f"{words}; python -m voxjax.render makes its pictures again")
             made.extend(wanted)
         else:
             with claim(member.workdir, member.config):
-                finish(member, session.restore([member])[0], anew=False)
-    for group in session.groups(unfinished, together=together, force=force):
+                finish(member, member.restore(session.first_state(member.config)), anew=False)
+    left = [member for member, finished in zip(members, done, strict=True) if not finished]
+    for group in session.groups(left, together=together, force=force):
         with ExitStack() as claims:
-            for member in group.members:
+            for member in group.members if writes else ():
                 claims.enter_context(claim(member.workdir, member.config))
             for member, state in group.train(preview=preview, profile_folder=profile_folder):
-                finish(member, state, anew=True)
+                if writes:
+                    finish(member, state, anew=True)
+    hosts.agree([0])  # whoever does not write waits for the pictures, or would be missed
     return made
 
 

@@ -150,6 +150,19 @@ class Lines:
         """See `Display`."""
 
 
+class Silence:
+    """Shows nothing: in a process that trains along with one that does."""
+
+    def show(self, step: int, words: str, left: str) -> None:
+        """See `Display`."""
+
+    def say(self, text: str) -> None:
+        """See `Display`."""
+
+    def close(self) -> None:
+        """See `Display`."""
+
+
 def choose_display(steps: int) -> Display:
     """The display for where this process shows its words."""
     if in_notebook():

@@ -21,7 +21,8 @@ from voxjax.progressive import Plan, Stage, transition
 from voxjax.run import Run, open_run
 from voxjax.schedules import is_due
 from voxjax.structs import TrainState
-from voxjax.training import assembly
+from voxjax.training import assembly, hosts
+from voxjax.training.displays import Silence
 from voxjax.training.guides import Loaded
 from voxjax.training.member import Member
 from voxjax.training.optimiser import make_optimiser
@@ -87,8 +88,10 @@ class Trainer:
           Stuck: too many steps of an object in a row were not finite; its last good checkpoint is kept.
         """
         start, steps = int(states[0].step), self._config.steps
-        bar = Progress(start, steps, opening=opening, later=what_slows(self._config, start))
-        profile = Profile(profile_folder, start)
+        first = hosts.is_first()
+        show = None if first else Silence()
+        bar = Progress(start, steps, opening=opening, later=what_slows(self._config, start), display=show)
+        profile = Profile(profile_folder if first else None, start)
         try:
             for member in self._members:
                 member.begin(start)
@@ -191,7 +194,7 @@ class Trainer:
             for member, here in zip(self._members, self._here(state), strict=True):
                 if save:
                     member.keep(done, here)
-                if show and preview is not None:
+                if show and preview is not None and hosts.is_first():
                     preview(member, open_run(member.workdir, member.config, here))
         self._clocks.restart(done)
 

@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jax
 from ml_collections import ConfigDict
 
 from voxjax.checkpoint import Checkpoints, to_state
 from voxjax.errors import UserError
 from voxjax.run import CHECKPOINTS
 from voxjax.structs import TrainState
+from voxjax.training import hosts
 from voxjax.training.metrics import ScalarWriter
 from voxjax.training.timing import Timing
 from voxjax.training.watch import SceneWatch
@@ -30,7 +32,7 @@ class Stuck(UserError):
 
 
 class Member:
-    """The folder of one object while it trains.
+    """The folder of one object while it trains; it is written by the first process alone (see `hosts`).
 
     Args:
       config: of the object.
@@ -48,6 +50,7 @@ class Member:
         self._checkpoints = Checkpoints(self.workdir / CHECKPOINTS, keep=config.checkpoint.keep)
         self._watch = SceneWatch(config.log.warn_after)
         self._writer: ScalarWriter | None = None
+        self._writes = hosts.is_first()
 
     def is_finished(self) -> bool:
         """Returns whether the last step's checkpoint is there and sound."""
@@ -65,18 +68,38 @@ class Member:
         self._checkpoints.discard_after(int(state.step))
         return state
 
+    def follow(self, first: TrainState, step: int) -> TrainState:
+        """Returns the state after `step` steps, which the first process restored.
+
+        Raises:
+          UserError: this process does not see the checkpoint.
+        """
+        if step == int(first.step):
+            return first
+        try:
+            return to_state(self._checkpoints.restore(step), opt_state=first.opt_state)
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f"{self.workdir}: process {jax.process_index()} cannot read the checkpoint of step {step} "
+                f"({error}); give a --workdir that all machines see"
+            ) from error
+
     def begin(self, step: int) -> None:
         """Opens the log of scalars after `step` steps; what was told about later ones is removed."""
-        self._writer = ScalarWriter(self.workdir, start=step)
+        if self._writes:
+            self._writer = ScalarWriter(self.workdir, start=step)
 
     def tell(self, step: int, scalars: Mapping[str, float], size: Mapping[str, float]) -> Sequence[str]:
         """Logs the scalars of a step and the grid's size; returns the warnings that are new."""
-        assert self._writer is not None
+        if self._writer is None:
+            return ()
         self._writer.write(step, {**scalars, **size})
         return self._watch.look(step, scalars)
 
     def keep(self, step: int, state: TrainState) -> None:
         """Saves the state after `step` steps."""
+        if not self._writes:
+            return
         # First the clock: a kill in the save then loses no second that was spent.
         self.timing.write(step)
         self._checkpoints.save(state)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 
 from voxjax.errors import UserError
 from voxjax.factory import make_plan
@@ -16,7 +17,7 @@ from voxjax.guidance.ensemble import guide_specs, prompt_plan
 from voxjax.guidance.texts import refuse_unfit
 from voxjax.run import Run
 from voxjax.structs import TrainState
-from voxjax.training import assembly
+from voxjax.training import assembly, hosts
 from voxjax.training.guides import Loaded, load_guides
 from voxjax.training.loop import Trainer
 from voxjax.training.member import Member, Stuck
@@ -59,7 +60,7 @@ class Group:
         left, opening = list(zip(self.members, self.guides, strict=True)), self.opening
         states = restore(self.members)
         for member, state in zip(self.members, states, strict=True):
-            if int(state.step):
+            if int(state.step) and hosts.is_first():
                 words = f"going on from step {state.step} of {member.config.steps}"
                 print(f"{member.workdir}: {words}", file=sys.stderr)
         while True:
@@ -87,12 +88,20 @@ class Group:
 
 
 def restore(members: Sequence[Member]) -> list[TrainState]:
-    """Returns the latest sound checkpoint of each object, or its first state, which is the same for all."""
-    config = members[0].config
-    first = assembly.first_state(
-        config, make_plan(config), jax.random.fold_in(jax.random.key(config.seed), 2**31)
-    )
-    return [member.restore(first) for member in members]
+    """Returns each object's latest sound checkpoint, or its first state; what the first process finds."""
+    first = first_state(members[0].config)
+    if hosts.is_first():
+        states = [member.restore(first) for member in members]
+        hosts.agree([int(state.step) for state in states])
+        return states
+    steps = hosts.agree([0] * len(members))
+    return [member.follow(first, step) for member, step in zip(members, steps, strict=True)]
+
+
+def first_state(config: ConfigDict) -> TrainState:
+    """The state before the first step, which is the same for all prompts."""
+    key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
+    return assembly.first_state(config, make_plan(config), key)
 
 
 def groups(members: Sequence[Member], *, together: int = 0, force: bool = False) -> Iterator[Group]:
