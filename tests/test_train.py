@@ -123,6 +123,14 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, tiny_clip):
         (["--config=configs/vox_exp.py"], "--config.prompt=''"),
         (["--config=configs/vox_exp.py:tiny", "--config.prompt=x"], "paper, mid, low, ensemble"),
         (["--config=configs/demo.py", "--workdri=x"], "did you mean --workdir"),
+        (["--config=configs/demo.py", "--together=2", "--workdir=W"], "give several with --prompts"),
+        (
+            ["--config=configs/demo.py", "--prompts=none.txt", "--workdir=W"],
+            "--prompts=none.txt: cannot be read",
+        ),
+        (["--config=configs/demo.py", "--prompts=LIST", "--config.prompt=a cat"], "give one of them"),
+        (["--config=configs/demo.py", "--prompts=LIST", "--workdir=W"], "would share the folder"),
+        (["--config=configs/demo.py", "--prompts=ODD", "--workdir=W"], "zebrafish"),
         (["--config=configs/demo.py", "--config.steps=ten"], "not a whole number"),
         (["--config=configs/demo.py", "--config.field.name=vox_best", "--workdir=W"], "vox_exp"),
         (["--config=configs/demo.py", "--config.clip.model=no-such-clip", "--workdir=W"], "no-such-clip"),
@@ -143,7 +151,10 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, tiny_clip):
 def test_mistakes_of_every_kind(arguments, words, tmp_path, tiny_clip, monkeypatch):
     monkeypatch.chdir(ROOT)
     (tmp_path / "file").write_text("")
+    (tmp_path / "list").write_text("a red sphere\na red sphere!\n")
+    (tmp_path / "odd").write_text("a red sphere\na zebrafish\n")
     places = {"=W": f"={tmp_path / 'w'}", "=F": f"={tmp_path / 'file'}", "=CLIP": f"={tiny_clip}"}
+    places |= {"=LIST": f"={tmp_path / 'list'}", "=ODD": f"={tmp_path / 'odd'}"}
     for short, long in places.items():
         arguments = [each.replace(short, long) if each.endswith(short) else each for each in arguments]
     with pytest.raises(UserError) as caught:
@@ -151,6 +162,30 @@ def test_mistakes_of_every_kind(arguments, words, tmp_path, tiny_clip, monkeypat
     assert words in str(caught.value) and "\n" not in str(caught.value)
     # What cannot be trained does not occupy the folder.
     assert not (tmp_path / "w").exists() or not any((tmp_path / "w").iterdir())
+
+
+def test_a_list_of_prompts_has_a_whole_run_each(tiny_clip, compile_cache, tmp_path):
+    """One line trains them; afterwards each folder is that of a run alone."""
+    (tmp_path / "list.txt").write_text("a red sphere\n\na blue cube\n")
+    one_grid = {"progressive__boundaries": (), "progressive__occupancy_every": 0.0, "output__report": True}
+    pairs = [pair for pair in overrides(tiny_clip, compile_cache, steps=2, **one_grid) if pair[0] != "prompt"]
+    line = [*command(tmp_path / "runs", pairs), f"--prompts={tmp_path / 'list.txt'}", "--together=2"]
+    process = run(line)
+    assert process.returncode == 0, process.stderr
+    assert "2 objects as one" in process.stderr
+    for prompt in ("a red sphere", "a blue cube"):
+        folder = tmp_path / "runs" / prompt.replace(" ", "-")
+        assert json.loads((folder / "config.json").read_text())["prompt"] == prompt
+        assert f"{folder / 'turntable.mp4'}" in process.stdout and (folder / "report.html").exists()
+        assert [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()] == [
+            1,
+            2,
+        ]
+    alone = run(command(folder, [*pairs, ("prompt", "a blue cube")]))
+    assert alone.returncode == 0 and "finished already" in alone.stdout
+    (folder / "eval.png").unlink()
+    again = run(line)
+    assert again.returncode == 0 and "finished already" in again.stdout and (folder / "eval.png").exists()
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path, tiny_clip):
