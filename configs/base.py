@@ -119,6 +119,9 @@ def _cameras() -> ConfigDict:
     c = ConfigDict()
     c.width_px = 224  # width and height of a training render (paper: 168 with 10k steps, 224 with 15k)
     c.views_per_step = 1  # camera views per step (paper)
+    # Parts in which the rays of a step are rendered, one after another: the same object in less memory and
+    # more time. 0 = by an accelerator's memory (ours)
+    c.ray_parts = 0
     c.azimuth_deg = (0.0, 360.0)  # degrees, uniform (paper)
     c.elevation_deg = (30.0, 30.0)  # degrees above the horizon, uniform between the two (paper: fixed)
     c.radius = 4.0  # scene units from the origin; near and far are radius -/+ sqrt(3) (paper)

@@ -138,7 +138,7 @@ class Checkpoints:
 
 
 def _alone() -> Any:
-    """Orbax's options for a process that waits for no other: each of several reads, the first alone writes."""
+    """Orbax's options for a process that waits for no other: of several all read, the first alone writes."""
     import orbax.checkpoint as ocp
 
     if jax.process_count() == 1:

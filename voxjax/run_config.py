@@ -41,8 +41,9 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
         raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")
     if (workdir / CONFIG).exists():
         changed = differences(read_config(workdir), config)
-        if config.parallel == "split":  # then the number of devices changes nothing but the time
-            changed = [each for each in changed if not each.startswith("devices: ")]
+        # What changes nothing but time and memory; the number of devices only where they split one step.
+        free = ("cameras.ray_parts: ", *(("devices: ",) if config.parallel == "split" else ()))
+        changed = [each for each in changed if not each.startswith(free)]
         if changed:
             more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise UserError(

@@ -33,7 +33,7 @@ from voxjax.rendering import marching, sampling, volume
 from voxjax.structs import Rays
 
 
-@pytest.mark.parametrize("way", ["flat", "dense", "occupied", "clip"])
+@pytest.mark.parametrize("way", ["flat", "dense", "occupied", "clip", "parts", "parts of a list"])
 def test_every_way_of_rendering_equals_the_dense_float64_renderer(way):
     scene, rays = make_scene(), make_rays()
     expected = render_oracle(scene, rays)
@@ -41,6 +41,9 @@ def test_every_way_of_rendering_equals_the_dense_float64_renderer(way):
     options = {"budget": budgets.SampleBudget(16, n_samples)}
     if way == "dense":
         options = {"budget": AMPLE}
+    if way.startswith("parts"):  # five parts do not divide the rays
+        capacity = n_samples if "list" in way else AMPLE.capacity
+        options = {"budget": budgets.SampleBudget(16, capacity, parts=5)}
     if way == "occupied":
         options |= {"occupied": FIELD.occupied}
     if way == "clip":
@@ -82,6 +85,17 @@ def test_the_occupancy_mask_frees_places_in_the_list():
     assert_same_picture(got, render_oracle(scene, rays))
 
 
+def test_parts_say_what_they_left_out_and_where_the_mass_lies():
+    scene, rays = make_scene(seed=6), make_rays()
+    budget = [budgets.SampleBudget(4, 999, n) for n in (1, 5)]
+    whole, parts = (
+        render(FIELD.query, scene, rays, **GEOMETRY, interval=INTERVAL, budget=each) for each in budget
+    )
+    assert int(parts.overflow) == int(whole.overflow) > 0
+    np.testing.assert_allclose(parts.mass, whole.mass, rtol=1e-5)
+    np.testing.assert_allclose(parts.centroid, whole.centroid, atol=1e-5)
+
+
 def test_leading_axes_are_kept():
     scene, rays = make_scene(), make_rays()
     folded = jax.tree.map(lambda leaf: leaf.reshape(3, 2, 2, 3), rays)
@@ -90,11 +104,11 @@ def test_leading_axes_are_kept():
     assert_same_picture(volume.with_shape(got, (12,)), render_oracle(scene, rays))
 
 
-@pytest.mark.parametrize("capacity", [None, 90])
-def test_the_gradient_of_a_rendering_equals_finite_differences(capacity):
+@pytest.mark.parametrize(("listed", "parts"), [(False, 1), (True, 1), (False, 3), (True, 2)])
+def test_the_gradient_of_a_rendering_equals_finite_differences(listed, parts):
     scene, rays = make_scene(seed=8), make_rays(n=8)
     n_samples = render_oracle(scene, rays)[3]
-    budget = budgets.SampleBudget(16, n_samples if capacity else 16 * 8)
+    budget = budgets.SampleBudget(16, n_samples if listed else 16 * 8, parts)
     rng = np.random.default_rng(9)
     by_colour, by_light, by_depth = rng.normal(size=(8, 3)), rng.normal(size=8), rng.normal(size=8)
     direction = rng.normal(size=SHAPE + (4,))

@@ -5,7 +5,7 @@ import pytest
 
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
-from voxjax.training.sizes import chords, step_sizes
+from voxjax.training.sizes import SLOT_BYTES, chords, ray_parts, step_sizes
 from voxjax.training.views import choose_room, first_occupancy
 
 CONFIGS = [
@@ -63,3 +63,15 @@ def test_chords_against_samples_along_the_rays():
         points = 4 * back + t[:, None] * direction
         inside = (np.abs(points) <= half).all(axis=-1).sum() * 1e-4
         assert lengths[view, row * 16 + column] == pytest.approx(inside, abs=3e-4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "free", "parts"),
+    [(0, None, 1), (3, None, 3), (3, 10, 3), (0, 4 * SLOT_BYTES * 1000, 1), (0, 4 * SLOT_BYTES * 999, 2)],
+)
+def test_rays_are_rendered_in_parts_where_memory_is_scarce(wanted, free, parts):
+    assert ray_parts(1000, wanted=wanted, free=free) == parts
+
+
+def test_parts_end_somewhere():
+    assert ray_parts(10**9, wanted=0, free=1) == 64

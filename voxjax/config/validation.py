@@ -116,6 +116,7 @@ RULES: dict[str, Rule] = {
     "clip.end": SHARE,
     "clip.more": TEXTS,
     "clip.micro_batch": NOT_NEGATIVE,
+    "cameras.ray_parts": NOT_NEGATIVE,
     "clip2.model": ANY,
     "clip2.path": ANY,
     "clip2.start": SHARE,

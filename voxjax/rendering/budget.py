@@ -31,20 +31,23 @@ class SampleBudget:
     Attributes:
       per_ray: most samples on one ray.
       capacity: most samples of all rays together; `per_ray * n_rays` or more switches the flat list off.
+      parts: in so many parts the rays are rendered, one after another, and again in the backward pass: memory
+        is that of one part, pictures and gradients are the same up to rounding.
     """
 
     per_ray: int
     capacity: int
+    parts: int = 1
 
     def part(self, n_rays: int, count: int) -> SampleBudget:
         """Room for every count-th of the n_rays rays: what is even on average, and some more for chance."""
         rows = -(-n_rays // count)
         every_slot = self.per_ray * rows
         if self.capacity >= self.per_ray * n_rays:
-            return SampleBudget(self.per_ray, every_slot)
+            return SampleBudget(self.per_ray, every_slot, self.parts)
         fair = self.capacity * rows / n_rays
         spare = 4.0 * self.per_ray * np.sqrt(rows / count)
-        return SampleBudget(self.per_ray, min(round_up(int(np.ceil(fair + spare))), every_slot))
+        return SampleBudget(self.per_ray, min(round_up(int(np.ceil(fair + spare))), every_slot), self.parts)
 
 
 def round_up(n: int) -> int:

@@ -20,6 +20,7 @@ from voxjax.rendering.compositing import composite
 from voxjax.structs import Rays, Rendering, Samples
 
 Array = jax.Array
+_FAR_AWAY = 1e6  # scene units, outside of every box and range of distances
 Query = Callable[[Any, Samples], tuple[Array, Array]]
 """(scene, samples [...]) -> (density [...], colour [..., 3])."""
 
@@ -164,23 +165,59 @@ def render_rays(
     Returns:
       Rendering [...], colour premultiplied and without background.
     """
-    leading = rays.origins.shape[:-1]
-    flat = sampling.flatten(rays)
-    placement = sampling.place_in_box(
-        flat,
-        lower=lower,
-        upper=upper,
-        near=near,
-        far=far,
-        step_size=step_size,
-        interval=interval,
-        per_ray=budget.per_ray,
-        clip=clip,
+    flat, parts = sampling.flatten(rays), budget.parts
+    room = budget if parts == 1 else budget.part(flat.origins.shape[0], parts)
+
+    def render_some(some: Rays) -> Rendering:
+        placement = sampling.place_in_box(
+            some,
+            lower=lower,
+            upper=upper,
+            near=near,
+            far=far,
+            step_size=step_size,
+            interval=interval,
+            per_ray=room.per_ray,
+            clip=clip,
+        )
+        if occupied is not None:
+            where = occupied(scene, sampling.positions_of(some, placement.distance))
+            placement = dataclasses.replace(placement, valid=placement.valid & where)
+        return render_placed(query, scene, some, placement, capacity=room.capacity)
+
+    out = render_some(flat) if parts == 1 else _in_parts(render_some, flat, parts)
+    return with_shape(out, rays.origins.shape[:-1])
+
+
+def _in_parts(render_some: Callable[[Rays], Rendering], rays: Rays, parts: int) -> Rendering:
+    """`render_some` of rays [n_rays], part by part, each forgotten and rendered again for the gradient.
+
+    Every k-th ray belongs to a part, so that all parts have about as many samples.
+    """
+    n_rays = rays.origins.shape[0]
+    rows = -(-n_rays // parts)
+    index = jnp.arange(rows)[None, :] * parts + jnp.arange(parts)[:, None]
+    pieces = jax.tree.map(lambda leaf: leaf[jnp.minimum(index, n_rays - 1)], rays)
+    # What fills up the last row sees nothing.
+    pieces = dataclasses.replace(
+        pieces, origins=jnp.where((index < n_rays)[..., None], pieces.origins, _FAR_AWAY)
     )
-    if occupied is not None:
-        where = occupied(scene, sampling.positions_of(flat, placement.distance))
-        placement = dataclasses.replace(placement, valid=placement.valid & where)
-    return with_shape(render_placed(query, scene, flat, placement, capacity=budget.capacity), leading)
+    out = lax.map(jax.checkpoint(render_some, prevent_cse=False), pieces)
+
+    def join(leaf: Array) -> Array:
+        return jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:n_rays]
+
+    mass = jnp.sum(out.mass)
+    moment = jnp.sum(jnp.where(out.mass[:, None] > 0, out.centroid * out.mass[:, None], 0.0), axis=0)
+    return dataclasses.replace(
+        out,
+        colour=join(out.colour),
+        transmittance=join(out.transmittance),
+        depth=join(out.depth),
+        overflow=jnp.sum(out.overflow),
+        centroid=moment / mass,
+        mass=mass,
+    )
 
 
 def with_shape(out: Rendering, leading: tuple[int, ...]) -> Rendering:

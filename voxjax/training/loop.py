@@ -17,6 +17,7 @@ import numpy as np
 
 from voxjax.factory import make_plan, make_stage_field
 from voxjax.guidance.ensemble import active_at, changes
+from voxjax.guidance.memory import free_bytes
 from voxjax.progressive import Plan, Stage, transition
 from voxjax.run import Run, open_run
 from voxjax.schedules import is_due
@@ -55,6 +56,8 @@ class Trainer:
         self._together = Together(len(members))
         self._clocks = Clocks([member.timing for member in members])
         self._devices = devices
+        # Once for all, so that the same sizes are chosen at every grid.
+        self._free = free_bytes()
         self._plan: Plan = make_plan(config)
         self._key = jax.random.key(config.seed)
         self._programs: tuple[Any, Callable[..., Any]] | None = None
@@ -139,7 +142,10 @@ class Trainer:
     def _prepare(self, step: int, states: Sequence[TrainState]) -> None:
         """Makes the compiled step fit grid, occupancy and guiding models, unless it does already."""
         stage, active = self._plan.stage_at(step), active_at(self._specs, step)
-        room = room_for_all(choose_room(self._config, self._plan, stage, each.tracked) for each in states)
+        free = None if self._free is None else self._free // len(states)
+        room = room_for_all(
+            choose_room(self._config, self._plan, stage, each.tracked, free=free) for each in states
+        )
         wanted = (stage, room, active)
         if self._programs is None or self._programs[0][-1] != active:
             # First let go of the old models' memory.

@@ -22,10 +22,14 @@ from voxjax.guidance.ensemble import GuideSpec, active_at, changes, guide_specs
 from voxjax.guidance.memory import bytes_per_image, fitting_batch
 from voxjax.guidance.outline import outline
 from voxjax.progressive import Plan, Stage
-from voxjax.training.sizes import StepSizes, step_sizes
+from voxjax.training.sizes import SLOT_BYTES, StepSizes, ray_parts, step_sizes
 
 # Bytes, of the fits.
-_SLOT_KEPT, _SLOT_BACK = 80, 10  # a place for a sample: kept for the backward pass, and within it
+_SLOT_BACK = 10  # a place for a sample within the backward pass; kept for it: SLOT_BYTES
+_RAY, _SUM = (
+    44,
+    32,
+)  # where rays are rendered in parts: what is kept of a ray, and the sum of gradients, a vertex
 _PIXEL = 51  # of an augmented image
 _VERTEX = {True: (0, 48), False: (11, 26)}  # explicit grid or not: kept, and within the backward pass
 _CONE_KEPT, _CONE_FREED = 92, 36  # a sample of a field without a grid: kept, and free when its turn comes
@@ -105,7 +109,7 @@ def _needs_at(
     state = 3 * tree_bytes(variables["params"]) + tree_bytes(variables["tracked"])
     found = [clips.needs(spec, sizes.images) for spec in active]
     weights, activations, batches = zip(*found, strict=True)
-    rays, back = _field_bytes(config, sizes, explicit=is_explicit(field))
+    rays, back = _field_bytes(config, sizes, explicit=is_explicit(field), free=clips.free)
     return Needs(2 * state, sum(weights), rays, back, sum(activations), batches)
 
 
@@ -138,7 +142,9 @@ class _Clips:
         return tree_bytes(guidance.params), int(batch * each), batch
 
 
-def _field_bytes(config: ConfigDict, sizes: StepSizes, *, explicit: bool) -> tuple[int, int]:
+def _field_bytes(
+    config: ConfigDict, sizes: StepSizes, *, explicit: bool, free: int | None
+) -> tuple[int, int]:
     """(kept by field, renderer and augmentation, on top within their backward pass)."""
     images = _PIXEL * sizes.images * sizes.pixels
     if not sizes.vertices:
@@ -147,8 +153,12 @@ def _field_bytes(config: ConfigDict, sizes: StepSizes, *, explicit: bool) -> tup
         chunk = _NUMBER * numbers * min(f.chunk, sizes.slots)
         return _CONE_KEPT * sizes.slots + images, max(chunk - _CONE_FREED * sizes.slots, 0)
     kept, back = _VERTEX[explicit]
-    rays = _SLOT_KEPT * sizes.slots + kept * sizes.vertices + images
-    step = _SLOT_BACK * sizes.slots + back * sizes.vertices
+    parts = ray_parts(sizes.slots, wanted=config.cameras.ray_parts, free=free)
+    rays, step = SLOT_BYTES * sizes.slots + kept * sizes.vertices + images, _SLOT_BACK * sizes.slots
+    if parts > 1:  # nothing but rays is kept, and the samples of one part come in the backward pass
+        rays = _RAY * sizes.rays + kept * sizes.vertices + images
+        step = (SLOT_BYTES + _SLOT_BACK) * sizes.slots // parts + _SUM * sizes.vertices
+    step += back * sizes.vertices
     if not explicit:
         m = config.vox_imp
         layers = _NUMBER * m.width * m.n_layers * min(m.slab, sizes.vertices)

@@ -156,6 +156,8 @@ def _ladder(config: ConfigDict) -> Iterator[tuple[str, list[Any]]]:
         yield "dream_fields.n_samples", [config.dream_fields.n_samples // d for d in (2, 4)]
     else:
         yield "field.side", [config.field.side * d // 8 for d in (7, 6, 5, 4)]
+    if config.field.name != "dream_fields":
+        yield "cameras.ray_parts", [4, 16]
     yield "cameras.width_px", [config.cameras.width_px * d // 8 for d in (6, 4, 3, 2)]
     if config.cameras.views_per_step > 1:
         yield "cameras.views_per_step", list(range(config.cameras.views_per_step - 1, 0, -1))

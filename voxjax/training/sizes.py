@@ -36,6 +36,29 @@ class StepSizes:
     pixels: int
 
 
+SLOT_BYTES = 80
+"""What a place for a sample keeps for the backward pass: a fit to XLA's memory analysis of compiled steps."""
+
+RAY_SHARE = 0.25
+"""Of the free memory that the samples of a step may fill; the rest is for grid, images and CLIPs."""
+
+
+def ray_parts(slots: int, *, wanted: int, free: int | None) -> int:
+    """In how many parts the rays of a step are rendered, a power of two unless somebody says.
+
+    Args:
+      slots: places for samples.
+      wanted: `cameras.ray_parts`; 0 to choose by memory.
+      free: bytes for one object; None for no limit.
+    """
+    if wanted or free is None:
+        return max(wanted, 1)
+    parts = 1
+    while SLOT_BYTES * slots / parts > RAY_SHARE * free and parts < 64:
+        parts *= 2
+    return parts
+
+
 def step_sizes(config: ConfigDict, plan: Plan, stage: Stage) -> StepSizes:
     """Returns the sizes of a step on a grid whose every vertex is on.
 

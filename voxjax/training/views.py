@@ -24,6 +24,7 @@ from voxjax.rendering.sampling import flatten
 from voxjax.rendering.volume import with_shape
 from voxjax.structs import Array, Rays, Rendering, VoxelGrid
 from voxjax.training.sharing import Share
+from voxjax.training.sizes import ray_parts
 from voxjax.training.visibility import visible
 
 
@@ -69,8 +70,18 @@ def first_occupancy(config: ConfigDict, plan: Plan, stage: Stage) -> Array | Non
     return jnp.asarray(seen)
 
 
-def choose_room(config: ConfigDict, plan: Plan, stage: Stage, tracked: Any) -> Room:
-    """Returns the sizes of a step for what is tracked at present."""
+def choose_room(
+    config: ConfigDict, plan: Plan, stage: Stage, tracked: Any, *, free: int | None = None
+) -> Room:
+    """Returns the sizes of a step for what is tracked at present.
+
+    Args:
+      config: the config.
+      plan: schedule of the grid.
+      stage: the grid.
+      tracked: of the state.
+      free: bytes of memory by which rays are rendered in parts; None for no limit.
+    """
     if not plan.n_voxels:
         return Room()
     occupancy = tracked["occupancy"]
@@ -78,6 +89,9 @@ def choose_room(config: ConfigDict, plan: Plan, stage: Stage, tracked: Any) -> R
     # Where all that training can see is on, nothing has to be asked.
     all_on = bool(np.all(on | ~np.asarray(first_occupancy(config, plan, stage))))
     samples = _choose_budget(config, plan, stage, occupancy, all_on=all_on)
+    n_slots = samples.per_ray * config.cameras.views_per_step * config.cameras.width_px**2
+    parts = ray_parts(n_slots, wanted=config.cameras.ray_parts, free=free)
+    samples = dataclasses.replace(samples, parts=parts)
     vertices = None
     if config.field.name == "vox_imp" and config.vox_imp.skip:
         vertices = _bucket(on.size, int(np.sum(on)))
@@ -90,7 +104,9 @@ def room_for_all(rooms: Iterable[Room]) -> Room:
     samples = [room.samples for room in rooms if room.samples is not None]
     vertices = [room.vertices for room in rooms if room.vertices is not None]
     return Room(
-        SampleBudget(max(s.per_ray for s in samples), max(s.capacity for s in samples)) if samples else None,
+        SampleBudget(*(max(sizes) for sizes in zip(*map(dataclasses.astuple, samples), strict=True)))
+        if samples
+        else None,
         max(vertices) if vertices else None,
         all(room.all_on for room in rooms),
     )
