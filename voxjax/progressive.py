@@ -98,6 +98,13 @@ class Plan:
         """Whether the grid changes between step `step - 1` and step `step`."""
         return step in self.boundaries and step > 0 and self.stage_at(step) != self.stage_at(step - 1)
 
+    def next_rescaling(self, step: int) -> int | None:
+        """Returns the step before which the grid changes next; None if never, or if a test comes before it."""
+        later = (b for b in sorted(self.boundaries) if b > step and self.rescales_before(b))
+        found = next(later, None)
+        between = range(step + 1, found or 0)
+        return None if any(self.tests_before(each) for each in between) else found
+
     def tests_before(self, step: int) -> bool:
         """Whether empty vertices are switched off before step `step`."""
         if self.occupancy_every <= 0 or step <= 0:

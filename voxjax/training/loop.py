@@ -7,12 +7,14 @@ objects that differ in their prompt go through it as one (`together`).
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from voxjax.factory import make_plan, make_stage_field
@@ -23,6 +25,7 @@ from voxjax.run import Run, open_run
 from voxjax.schedules import is_due
 from voxjax.structs import TrainState
 from voxjax.training import assembly, hosts
+from voxjax.training.ahead import Ahead
 from voxjax.training.displays import Silence
 from voxjax.training.guides import Loaded
 from voxjax.training.member import Member
@@ -35,7 +38,7 @@ from voxjax.training.sharing import Share
 from voxjax.training.step import make_step
 from voxjax.training.timing import Clocks
 from voxjax.training.together import Together
-from voxjax.training.views import choose_room, room_for_all
+from voxjax.training.views import Room, choose_room, room_for_all
 
 
 class Trainer:
@@ -58,6 +61,8 @@ class Trainer:
         self._devices = devices
         # Once for all, so that the same sizes are chosen at every grid.
         self._free = free_bytes()
+        self._ahead = Ahead()
+        self._foreseen: tuple[Any, Callable[[], Any]] | None = None
         self._plan: Plan = make_plan(config)
         self._key = jax.random.key(config.seed)
         self._programs: tuple[Any, Callable[..., Any]] | None = None
@@ -107,6 +112,7 @@ class Trainer:
                 self._report(step + 1, metrics, bar)
                 self._keep(step + 1, state, metrics, bar, preview)
         finally:
+            self._ahead.close()
             profile.close()
             bar.close()
             for member in self._members:
@@ -127,6 +133,9 @@ class Trainer:
         result = self._programs[1](state, self._inputs)
         if self._programs is not before:
             bar.compiled(step)
+        if self._foreseen is not None:  # now that the present program is compiled
+            self._ahead.start(*self._foreseen)
+            self._foreseen = None
         return result
 
     def _changed(self, state: TrainState) -> TrainState:
@@ -141,24 +150,42 @@ class Trainer:
 
     def _prepare(self, step: int, states: Sequence[TrainState]) -> None:
         """Makes the compiled step fit grid, occupancy and guiding models, unless it does already."""
-        stage, active = self._plan.stage_at(step), active_at(self._specs, step)
-        free = None if self._free is None else self._free // len(states)
-        room = room_for_all(
-            choose_room(self._config, self._plan, stage, each.tracked, free=free) for each in states
-        )
-        wanted = (stage, room, active)
+        wanted = self._sizes_at(step, [state.tracked for state in states])
+        active = wanted[-1]
         if self._programs is None or self._programs[0][-1] != active:
             # First let go of the old models' memory.
             self._inputs = None
             inputs = [guides.inputs(self._key, active) for guides in self._guides]
             self._inputs = self._devices.spread(self._together.inputs(inputs))
         if self._programs is None or self._programs[0] != wanted:
-            axis_name = self._devices.axis_name
-            share = Share(axis_name, self._devices.count) if axis_name and self._split else None
-            guides = self._guides[0]
-            parts = assembly.make_parts(self._config, self._plan, stage, room, guides, active, share)
-            step_of_all = self._together.map(make_step(parts, axis_name=axis_name))
-            self._programs = (wanted, self._clocks.first_call(self._devices.compile(step_of_all)))
+            self._programs = (wanted, self._clocks.first_call(self._program(wanted)))
+        later = self._plan.next_rescaling(step)
+        if later is not None and self._ahead.is_of_use():
+            self._foreseen = self._foresee(later, states)
+
+    def _sizes_at(self, step: int, tracked: Sequence[Any]) -> tuple[Stage, Room, tuple[int, ...]]:
+        """What the program of a step is made for: grid, room, guiding models."""
+        stage, active = self._plan.stage_at(step), active_at(self._specs, step)
+        free = None if self._free is None else self._free // len(tracked)
+        rooms = (choose_room(self._config, self._plan, stage, each, free=free) for each in tracked)
+        return stage, room_for_all(rooms), active
+
+    def _program(self, sizes: tuple[Stage, Room, tuple[int, ...]]) -> Any:
+        stage, room, active = sizes
+        axis_name = self._devices.axis_name
+        share = Share(axis_name, self._devices.count) if axis_name and self._split else None
+        guides = self._guides[0]
+        parts = assembly.make_parts(self._config, self._plan, stage, room, guides, active, share)
+        return self._devices.compile(self._together.map(make_step(parts, axis_name=axis_name)))
+
+    def _foresee(self, step: int, states: Sequence[TrainState]) -> tuple[Any, Callable[[], Any]] | None:
+        """Sizes and lowering of a later grid's program, if it began with the models and scenes of today."""
+        later = [self._changed(dataclasses.replace(state, step=jnp.int32(step))) for state in states]
+        sizes = self._sizes_at(step, [state.tracked for state in later])
+        if self._programs is None or sizes[-1] != self._programs[0][-1]:
+            return None
+        state, inputs = self._devices.outline(self._together.outline(later)), self._inputs
+        return sizes, lambda: self._program(sizes).lower(state, inputs)
 
     def _report(self, done: int, metrics: Any, bar: Progress) -> None:
         if bar.wants_wait(done):

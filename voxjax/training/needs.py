@@ -26,10 +26,7 @@ from voxjax.training.sizes import SLOT_BYTES, StepSizes, ray_parts, step_sizes
 
 # Bytes, of the fits.
 _SLOT_BACK = 10  # a place for a sample within the backward pass; kept for it: SLOT_BYTES
-_RAY, _SUM = (
-    44,
-    32,
-)  # where rays are rendered in parts: what is kept of a ray, and the sum of gradients, a vertex
+_RAY, _SUM = 44, 128  # where rays are rendered in parts: kept of a ray, and sums of gradients, a vertex
 _PIXEL = 51  # of an augmented image
 _VERTEX = {True: (0, 48), False: (11, 26)}  # explicit grid or not: kept, and within the backward pass
 _CONE_KEPT, _CONE_FREED = 92, 36  # a sample of a field without a grid: kept, and free when its turn comes

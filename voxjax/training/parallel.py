@@ -61,6 +61,16 @@ class Devices:
         copy = jax.pmap(lambda _, leaf: leaf, in_axes=(0, None), devices=self._mapped)
         return copy(jax.numpy.arange(len(self._devices)), tree)
 
+    def outline(self, tree: Any) -> Any:
+        """The shapes of what `spread` would make of arrays, or of their shapes."""
+        if self.count == 1:
+            there = jax.sharding.SingleDeviceSharding(self._devices[0])
+            return jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=there), tree
+            )
+        n = len(self._devices)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((n, *leaf.shape), leaf.dtype), tree)
+
     def gather(self, tree: Any) -> Any:
         """Returns this process's first device's copy of what all devices hold alike."""
         if self.count == 1:

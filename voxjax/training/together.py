@@ -38,6 +38,10 @@ class Together:
             return states[0]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
+    def outline(self, states: Sequence[Any]) -> Any:
+        """The shapes of what `stack` would return."""
+        return jax.eval_shape(lambda *trees: self.stack(trees), *states)
+
     def inputs(self, each: Sequence[Inputs]) -> Inputs:
         """The inputs of all objects as one: their texts are stacked, the rest is that of the first."""
         if self.count == 1:
