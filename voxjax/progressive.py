@@ -99,7 +99,7 @@ class Plan:
         return step in self.boundaries and step > 0 and self.stage_at(step) != self.stage_at(step - 1)
 
     def next_rescaling(self, step: int) -> int | None:
-        """Returns the step before which the grid changes next; None if never, or if a test comes before it."""
+        """Returns the step before which the grid grows next; None if never, or if a test comes before it."""
         later = (b for b in sorted(self.boundaries) if b > step and self.rescales_before(b))
         found = next(later, None)
         between = range(step + 1, found or 0)
