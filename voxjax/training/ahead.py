@@ -22,8 +22,8 @@ class Ahead:
 
     @staticmethod
     def is_of_use() -> bool:
-        """Whether there is a cache in which the program would be found again."""
-        return bool(jax.config.jax_compilation_cache_dir)  # type: ignore[attr-defined]
+        """Whether there is a cache where the program would be found again, and no process to agree with."""
+        return jax.process_count() == 1 and bool(jax.config.jax_compilation_cache_dir)  # type: ignore[attr-defined]
 
     def start(self, name: Hashable, lower: Callable[[], Any]) -> None:
         """Begins to compile a program, unless it was begun before or another one is at work.
