@@ -8,7 +8,8 @@ the first step: nothing is switched off yet. It needs PyTorch, `pip install 'vox
 
 `--threads` holds the whole process to so many cores; PyTorch and XLA then use as many threads. `--memory`
 runs each side once more in a process of its own for its peak of resident memory, compiling and the imports of
-both jax and transformers included; on an accelerator it is that of device memory.
+both jax and transformers included; on an accelerator it is that of device memory. There, set
+XLA_PYTHON_CLIENT_PREALLOCATE=false, so that PyTorch finds memory beside jax.
 """
 
 from __future__ import annotations
@@ -89,13 +90,18 @@ def theirs(config: ConfigDict, dtype: str, n_steps: int) -> tuple[Callable[[], A
             f"jax has {jax.devices()[0].device_kind} and this PyTorch no GPU; set JAX_PLATFORMS=cpu to time "
             "both on the CPU"
         )
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    torch.set_num_threads(_cores())
     torch.manual_seed(config.seed)
     plan = make_plan(config)
     state = jax.jit(lambda k: assembly.first_state(config, plan, k))(jax.random.key(config.seed))
     kind = getattr(torch, dtype)
     peer = Peer(config, plan, plan.stage_at(0), state, n_steps=n_steps, device=device, dtype=kind)
     return peer.step, peer  # a step ends with its loss on the host
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_turns(steps: dict[str, Callable[[], Any]], *, rounds: int, per_round: int) -> dict[str, list[float]]:
@@ -147,7 +153,7 @@ def compare(
     return {
         "config": " ".join([spec, *(f"{key}={value}" for key, value in overrides)]),
         "device": jax.devices()[0].device_kind,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": _cores(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in ("jax", "torch", "transformers")},
         "dtype": dtype,
