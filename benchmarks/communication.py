@@ -7,8 +7,7 @@ array: what is reduced, what a gather ends with, what a scattered sum begins wit
 
 The second table is a *prediction*, arithmetic with assumed bandwidths and no latency: around a ring of n
 devices each sends (n - 1) / n of the bytes, twice that in an all-reduce, and the slowest link sets the pace.
-No such device took part. `Devices` takes those of one process; the nodes are there to say what they would
-have to carry.
+No such device took part. Of several nodes it assumes that all their devices are one axis of the step.
 """
 
 from __future__ import annotations
