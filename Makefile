@@ -2,7 +2,7 @@
 # make demo PROMPT="a jack o lantern"
 # make test | test-all | lint          the suite | with what is slow and rarely breaks | ruff and mypy
 # make test-all-pythons                the suite under every Python of PYTHONS that is there
-# make parity                          every CLIP at full size against PyTorch; writes docs/parity.md
+# make parity                          CLIPs and the benchmarks' peer against PyTorch; writes docs/parity.md
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
 # make picturebook                     train the small CLIPs that know things, to runs/picturebook
 # make things                          forty things under them, by three fields, named by a judge, to docs/things

@@ -2,6 +2,7 @@
 
   PYTHONPATH=tests python -m parity              everything, one model at a time, each in a process of its own
   PYTHONPATH=tests python -m parity RN50 pixels  these only; prints the figures and writes no document
+  PYTHONPATH=tests python -m parity peer         that benchmarks/peer does the work that it is timed for
 
 Exit code 1: something is over its limit.
 """
@@ -16,6 +17,7 @@ from parity import document
 
 # Against a reference in PyTorch: the four architectures, with both activations of a ViT.
 COMPARED = ("ViT-B/32", "ViT-B-32:laion2b", "RN50", "RN50x4", "ViT-B-16-plus-240:laion400m")
+PARTS = ("rows", "pixels", "peer")
 LIMITS = {"text": 1e-4, "image": 1e-4, "gradient": 1e-3}
 LOWER_LIMITS = {"bf16_image": 0.999, "bf16_gradient": 0.98}
 
@@ -49,11 +51,11 @@ def run(wanted):
     """All figures, or those of the models and parts named."""
     from parity.models import MODELS
 
-    unknown = [name for name in wanted if name not in (*MODELS, "rows", "pixels")]
+    unknown = [name for name in wanted if name not in (*MODELS, *PARTS)]
     if unknown:
-        raise SystemExit(f"nothing called {', '.join(unknown)}: name models, `rows` or `pixels`")
+        raise SystemExit(f"nothing called {', '.join(unknown)}: name models, {', '.join(PARTS)}")
     models = [name for name in wanted if name in MODELS] if wanted else COMPARED
-    figures = {"models": [], "rows": [], "pixels": []}
+    figures = {"models": [], "rows": [], "pixels": [], "peer": {}}
     for name in models:
         figures["models"].append(child("--compare", name))
         print(json.dumps(figures["models"][-1]), flush=True)
@@ -64,16 +66,20 @@ def run(wanted):
     if not wanted or "pixels" in wanted:
         figures["pixels"] = child("--pixels")
         print(json.dumps(figures["pixels"]), flush=True)
+    if not wanted or "peer" in wanted:
+        figures["peer"] = child("--peer")
+        print(json.dumps(figures["peer"]), flush=True)
     return figures
 
 
 def main():
     parser = argparse.ArgumentParser(prog="parity", description=__doc__.splitlines()[0])
-    parser.add_argument("wanted", nargs="*", help="models, `rows`, `pixels`; everything if none")
+    parser.add_argument("wanted", nargs="*", help=f"models, {', '.join(PARTS)}; everything if none")
     parser.add_argument("--out", type=Path, default=Path("docs/parity.md"))
     for part in ("--compare", "--row", "--load", "--folder"):
         parser.add_argument(part, help=argparse.SUPPRESS)
-    parser.add_argument("--pixels", action="store_true", help=argparse.SUPPRESS)
+    for part in ("--pixels", "--peer"):
+        parser.add_argument(part, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.compare:
         from parity import compare
@@ -89,13 +95,22 @@ def main():
         from parity import pixels
 
         print(json.dumps(pixels.compare()))
+    elif options.peer:
+        from parity import peer
+
+        print(json.dumps(peer.compare()))
     else:
         figures = run(options.wanted)
         if not options.wanted:
             options.out.write_text(document.render(figures), encoding="utf-8")
-        for line in failures(figures["models"]):
+        found = failures(figures["models"])
+        if figures["peer"]:
+            from parity import peer
+
+            found += peer.failures(figures["peer"])
+        for line in found:
             print(f"over its limit: {line}", file=sys.stderr)
-        return int(bool(failures(figures["models"])))
+        return int(bool(found))
     return 0
 
 
