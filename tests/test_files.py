@@ -25,6 +25,14 @@ def test_a_folder_that_takes_files_is_left_as_it_was(tmp_path):
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["kept.txt"]
 
 
+def test_a_look_makes_no_folder_that_another_process_may_find(tmp_path, monkeypatch):
+    """Two runs that start side by side in one new folder took it from under each other."""
+    made = []
+    monkeypatch.setattr(os, "mkdir", lambda *given: made.append(given))
+    refuse_unwritable(tmp_path / "new" / "deep", "--workdir=x")
+    assert not made
+
+
 @pytest.mark.parametrize("place", ["file/out", "file"])
 def test_a_folder_that_cannot_be_is_refused_with_the_flag(tmp_path, place):
     (tmp_path / "file").write_text("x")

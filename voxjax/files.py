@@ -114,18 +114,14 @@ def refuse_unwritable(folder: str | os.PathLike[str], flag: str) -> None:
       UserError: it cannot be made, is a file, or does not take files.
     """
     wanted = Path(folder)
-    made = [parent for parent in (wanted, *wanted.parents) if not parent.exists()]
-    probe = wanted / f".probe.{_host()}-{os.getpid()}.part"
     try:
-        wanted.mkdir(parents=True, exist_ok=True)
+        # No folder is made for a look: another process may be making the same one, or be about to use it.
+        there = next(each for each in (wanted, *wanted.absolute().parents) if each.exists())
+        probe = there / f".probe.{_host()}-{os.getpid()}.part"
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise UserError(f"{flag}: cannot write there ({error.strerror}); give another folder") from error
-    finally:
-        for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
 
 
 def refuse_unwritable_file(path: str | os.PathLike[str], flag: str) -> None:
