@@ -32,14 +32,15 @@ from ml_collections import ConfigDict
 
 from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.peer import known
+from benchmarks.stages import first_step
 from voxjax.command import Parser, run_command, whole_number
 from voxjax.config.loading import load, take_overrides
+from voxjax.devices import count_cores
 from voxjax.errors import UserError
 from voxjax.factory import make_plan
 from voxjax.training import assembly
 from voxjax.training.step import make_step
 from voxjax.training.timing import peak_memory
-from voxjax.training.views import choose_room
 
 SIDES = ("voxjax", "PyTorch")
 
@@ -55,12 +56,9 @@ def ours(config: ConfigDict, dtype: str) -> tuple[Callable[[], Any], dict[str, A
       (takes a step and waits for it, what the latest step's metrics are kept in).
     """
     guides = with_random_weights(outlined(config, dtype)[0])
-    plan, key, active = make_plan(config), jax.random.key(config.seed), tuple(range(len(guides.specs)))
-    stage = plan.stage_at(0)
-    state = jax.jit(lambda k: assembly.first_state(config, plan, k))(key)
-    room = choose_room(config, plan, stage, state.tracked)
-    parts = assembly.make_parts(config, plan, stage, room, guides, active)
-    inputs = jax.device_put(guides.inputs(key, active))
+    first = first_step(config, guides, seed=config.seed)
+    parts, state, room = first.parts, first.state, first.room
+    inputs = jax.device_put(first.inputs)
     compiled = jax.jit(make_step(parts), donate_argnums=0).lower(state, inputs).compile()
     here, seen = [state], {"room": room.samples.capacity if room.samples else 0}
 
@@ -90,18 +88,13 @@ def theirs(config: ConfigDict, dtype: str, n_steps: int) -> tuple[Callable[[], A
             f"jax has {jax.devices()[0].device_kind} and this PyTorch no GPU; set JAX_PLATFORMS=cpu to time "
             "both on the CPU"
         )
-    torch.set_num_threads(_cores())
+    torch.set_num_threads(count_cores())
     torch.manual_seed(config.seed)
     plan = make_plan(config)
     state = jax.jit(lambda k: assembly.first_state(config, plan, k))(jax.random.key(config.seed))
     kind = getattr(torch, dtype)
     peer = Peer(config, plan, plan.stage_at(0), state, n_steps=n_steps, device=device, dtype=kind)
     return peer.step, peer  # a step ends with its loss on the host
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_turns(steps: dict[str, Callable[[], Any]], *, rounds: int, per_round: int) -> dict[str, list[float]]:
@@ -153,7 +146,7 @@ def compare(
     return {
         "config": " ".join([spec, *(f"{key}={value}" for key, value in overrides)]),
         "device": jax.devices()[0].device_kind,
-        "cores": _cores(),
+        "cores": count_cores(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in ("jax", "torch", "transformers")},
         "dtype": dtype,

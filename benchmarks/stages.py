@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,37 @@ from ml_collections import ConfigDict
 
 from benchmarks.measure import Program
 from voxjax.factory import make_plan
+from voxjax.structs import TrainState
 from voxjax.training import assembly, losses
 from voxjax.training.guides import Loaded
-from voxjax.training.parts import Parts
+from voxjax.training.parts import Inputs, Parts
 from voxjax.training.step import make_step
-from voxjax.training.views import choose_room
+from voxjax.training.views import Room, choose_room
+
+
+class FirstStep(NamedTuple):
+    """The first step of a config, on real arrays, without a loop around it."""
+
+    parts: Parts
+    state: TrainState
+    inputs: Inputs
+    room: Room
+
+
+def first_step(config: ConfigDict, guides: Loaded, *, seed: int = 0) -> FirstStep:
+    """What the first step of a config is made of and given; all CLIPs take part.
+
+    Args:
+      config: with its final grid from the start.
+      guides: its CLIPs.
+      seed: of the first state and the key.
+    """
+    plan, key, active = make_plan(config), jax.random.key(seed), tuple(range(len(guides.specs)))
+    stage = plan.stage_at(0)
+    state = jax.jit(lambda k: assembly.first_state(config, plan, k))(key)
+    room = choose_room(config, plan, stage, state.tracked)
+    parts = assembly.make_parts(config, plan, stage, room, guides, active)
+    return FirstStep(parts, state, guides.inputs(key, active), room)
 
 
 def make_programs(config: ConfigDict, guides: Loaded) -> list[Program]:
@@ -31,11 +57,8 @@ def make_programs(config: ConfigDict, guides: Loaded) -> list[Program]:
       it, each forward and forward + backward; "priors" (what the loss says about the scene, with gradients),
       "optimiser", "step".
     """
-    plan, key = make_plan(config), jax.random.key(0)
-    stage, active = plan.stage_at(0), tuple(range(len(guides.specs)))
-    state = jax.jit(lambda k: assembly.first_state(config, plan, k))(key)
-    room = choose_room(config, plan, stage, state.tracked)
-    parts = assembly.make_parts(config, plan, stage, room, guides, active)
+    parts, state, inputs, _ = first_step(config, guides)
+    key = inputs.key
     scene = jax.jit(parts.bake)(state.params, state.tracked)
     rendering, _ = jax.jit(parts.render)(key, scene)
     seen = (rendering.colour, rendering.transmittance)
@@ -58,7 +81,6 @@ def make_programs(config: ConfigDict, guides: Loaded) -> list[Program]:
             return guide.encode(params, parts.resize(images, guide.image_size))
 
         programs += _both(spec.model, embed, images, params)
-    inputs = guides.inputs(key, active)
     return [
         *programs,
         Program("priors", _priors(parts), (state.params, state.tracked)),

@@ -13,12 +13,10 @@ import jax
 
 from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.measure import Figures, Program, best_rates, measure
+from benchmarks.stages import first_step
 from voxjax.config.loading import load, take_overrides
-from voxjax.factory import make_plan
-from voxjax.training import assembly
 from voxjax.training.step import make_step
 from voxjax.training.together import Together
-from voxjax.training.views import choose_room
 
 
 def measure_counts(
@@ -38,15 +36,11 @@ def measure_counts(
     config = load(spec, [*LARGEST, *overrides])
     dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     rates, guides = best_rates(dtype), with_random_weights(outlined(config, dtype)[0])
-    plan, key, active = make_plan(config), jax.random.key(0), tuple(range(len(guides.specs)))
-    stage = plan.stage_at(0)
-    state = jax.jit(lambda k: assembly.first_state(config, plan, k))(key)
-    room = choose_room(config, plan, stage, state.tracked)
-    step = make_step(assembly.make_parts(config, plan, stage, room, guides, active))
-    inputs, figures = guides.inputs(key, active), []
+    first, figures = first_step(config, guides), list[Figures]()
+    step = make_step(first.parts)
     for count in counts:
         together = Together(count)
-        given = (together.stack([state] * count), together.inputs([inputs] * count))
+        given = (together.stack([first.state] * count), together.inputs([first.inputs] * count))
         program = Program(str(count), together.map(step), given, carry=True)
         figures.append(measure(program, rates, repeats=repeats))
     return config.steps, figures

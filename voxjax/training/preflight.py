@@ -88,7 +88,7 @@ def preflight(config: ConfigDict, memory: Memory, *, together: int = 1, force: b
     needs = _needs(config, memory, together)
     if _fits(needs, memory):
         return needs
-    fewer = f"--together={together} with fewer needs less; " if together > 1 else ""
+    fewer = "a smaller --together needs less; " if together > 1 else ""
     many = f" for {together} objects" if together > 1 else ""
     words = (
         f"this config needs{many} about {size_words(in_all(needs, memory))} of memory at its peak and "
@@ -156,7 +156,6 @@ def _ladder(config: ConfigDict) -> Iterator[tuple[str, list[Any]]]:
         yield "dream_fields.n_samples", [config.dream_fields.n_samples // d for d in (2, 4)]
     else:
         yield "field.side", [config.field.side * d // 8 for d in (7, 6, 5, 4)]
-    if config.field.name != "dream_fields":
         yield "cameras.ray_parts", [4, 16]
     yield "cameras.width_px", [config.cameras.width_px * d // 8 for d in (6, 4, 3, 2)]
     if config.cameras.views_per_step > 1:
