@@ -3,19 +3,21 @@
 import dataclasses
 import hashlib
 import io
+import json
 import tarfile
 import zipfile
 
 import numpy as np
 from PIL import Image
 
-from voxjax.picturebook import names, sources
+from voxjax.picturebook import archives, names, sources
 
 PATHS = {
     "noto": ("package/img/google/64/{}.png", "PNG"),
     "twemoji": ("package/img/twitter/64/{}.png", "PNG"),
     "fluent": ("package/assets/{}.webp", "WEBP"),
 }
+ICONS = ("noto_v1", "fluent_flat", "fxemoji", "streamline", "emojione", "emojione_v1")
 CUBE = """mtllib cube.mtl
 v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 0 0 1\nv 1 0 1\nv 1 1 1\nv 0 1 1
 usemtl paint
@@ -54,6 +56,15 @@ def emoji_package(source, things):
     return tarred(files)
 
 
+def icon_package(things):
+    """A set of icons with a coloured square for each of these things of the list."""
+    square = '<path fill="#{:06x}" d="M2 2h8v12h-8z"/>'
+    icons = {
+        thing.name.replace(" ", "-"): {"body": square.format(77777 * i)} for i, thing in enumerate(things)
+    }
+    return tarred({"package/icons.json": json.dumps({"icons": icons, "width": 16, "height": 16}).encode()})
+
+
 def library(models):
     """A .sh3f file: name of each model -> its .obj, all in one orange."""
     lines, buffer = [], io.BytesIO()
@@ -81,15 +92,17 @@ def put(cache, source, content, monkeypatch):
     """Puts an archive into a cache as the one that the table of sources means."""
     meant = dataclasses.replace(sources.SOURCES[source], sha256=hashlib.sha256(content).hexdigest())
     monkeypatch.setitem(sources.SOURCES, source, meant)
-    file = cache / sources.ARCHIVES / meant.archive
+    file = cache / archives.ARCHIVES / meant.archive
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
 
 
 def fill(cache, monkeypatch, n_things=12):
-    """A cache with pictures of the first things from all emoji packages but OpenMoji, and four 3D models."""
+    """A cache with pictures of the first things from all packages but OpenMoji, and four 3D models."""
     for source in PATHS:
         put(cache, source, emoji_package(source, names.things()[:n_things]), monkeypatch)
+    for source in ICONS:
+        put(cache, source, icon_package(names.things()[:n_things]), monkeypatch)
     chairs = {"Chair 1": CUBE, "Chair 2": CUBE, "Bookcase": CUBE, "Shelves 3": CUBE}
     files = {"./usr/share/furniture/Little.sh3f": library(chairs), "./usr/share/doc/copyright": b"free"}
     put(cache, "furniture", debian_package(files), monkeypatch)

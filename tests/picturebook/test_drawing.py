@@ -17,7 +17,7 @@ def a_bank(n_things=12, per_thing=3):
     pictures[:, 8:56, 16:48, :3] = rng.integers(0, 256, (n, 1, 1, 3))
     pictures[:, 8:56, 16:48, 3] = 255
     things = np.repeat(np.arange(n_things), per_thing).astype(np.int32)
-    source_ids = np.tile([0, 0, 1], n_things).astype(np.int32)
+    source_ids = np.resize([0, 0, 1], n).astype(np.int32)
     return bank.Bank(pictures, things, source_ids, ("noto", "models"))
 
 
@@ -95,6 +95,15 @@ def test_no_thing_comes_twice_and_a_part_is_alike_in_colour():
     assert np.mean(spread["alike"]) < np.mean(spread["others"]) - 3
     sources = own.source_ids[np.concatenate([sampler.draw(rng) for _ in range(60)])]
     assert sources.mean() == pytest.approx(0.5, abs=0.07), "sources take turns, whatever their numbers"
+
+
+def test_models_count_for_half_of_the_other_sources():
+    own = a_bank(n_things=20, per_thing=5)
+    own = bank.Bank(own.pictures, own.things, np.tile(np.arange(5), 20), ("a", "b", "models", "c", "d"))
+    sampler, rng = bank.Sampler(own, n=12, n_alike=4), np.random.default_rng(4)
+    drawn = own.source_ids[np.concatenate([sampler.draw(rng) for _ in range(200)])]
+    shares = np.bincount(drawn, minlength=5) / len(drawn)
+    np.testing.assert_allclose(shares, [1 / 6, 1 / 6, 1 / 3, 1 / 6, 1 / 6], atol=0.04)
 
 
 def test_wrong_captions_have_the_thing_right_and_the_colour_wrong(monkeypatch):

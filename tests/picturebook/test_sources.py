@@ -1,6 +1,8 @@
 """Packages: fetched by their registries' programs, verified, read; and what is said where that fails."""
 
+import dataclasses
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from helpers import little_packages
 from PIL import Image
 
 from voxjax.errors import UserError
-from voxjax.picturebook import bank, emoji, furniture, names, sources
+from voxjax.picturebook import archives, bank, emoji, furniture, icons, names, sources
 
 
 def test_every_source_says_whose_it_is():
@@ -30,16 +32,16 @@ def test_a_package_is_fetched_once_and_verified(tmp_path, monkeypatch):
     content = little_packages.emoji_package("fluent", names.things()[:2])
     little_packages.put(tmp_path / "other", "fluent", content, monkeypatch)
     source = sources.SOURCES["fluent"]
-    kept = tmp_path / "other" / sources.ARCHIVES / source.archive
+    kept = tmp_path / "other" / archives.ARCHIVES / source.archive
     program(tmp_path / "bin", "npm", f'echo "$@" >> {tmp_path}/asked; cp {kept} {source.archive}')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     for _ in range(2):
-        file = sources.fetch(source, tmp_path / "cache")
+        file = archives.fetch(source, tmp_path / "cache")
         assert hashlib.sha256(file.read_bytes()).hexdigest() == source.sha256
     assert (tmp_path / "asked").read_text() == "pack --silent @lobehub/fluent-emoji-3d@1.1.0\n"
     file.write_bytes(b"something else")
     with pytest.raises(UserError, match="is not the @lobehub/fluent-emoji-3d 1.1.0 that is meant"):
-        sources.fetch(source, tmp_path / "cache")
+        archives.fetch(source, tmp_path / "cache")
 
 
 def test_what_cannot_be_fetched_is_named_with_the_place_it_belongs(tmp_path, monkeypatch):
@@ -47,10 +49,10 @@ def test_what_cannot_be_fetched_is_named_with_the_place_it_belongs(tmp_path, mon
     program(tmp_path / "bin", "npm", "echo 'npm error 404' >&2; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     with pytest.raises(UserError, match=f"npm error 404.*put {source.archive} .*archives"):
-        sources.fetch(source, tmp_path)
+        archives.fetch(source, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="npm is not installed.*put emoji-datasource-google"):
-        sources.fetch(source, tmp_path)
+        archives.fetch(source, tmp_path)
 
 
 def test_both_kinds_of_package_are_read(tmp_path):
@@ -60,11 +62,13 @@ def test_both_kinds_of_package_are_read(tmp_path):
         ("p.deb", little_packages.debian_package(files)),
     ):
         (tmp_path / name).write_bytes(content)
-        found = sources.read_members(tmp_path / name, lambda path: path[4:] if path.endswith("txt") else None)
+        found = archives.read_members(
+            tmp_path / name, lambda path: path[4:] if path.endswith("txt") else None
+        )
         assert found == {"one.txt": b"1"}
     (tmp_path / "broken.tgz").write_bytes(content[:100])
     with pytest.raises(UserError, match=r"cannot read .*broken.tgz"):
-        sources.read_members(tmp_path / "broken.tgz", str)
+        archives.read_members(tmp_path / "broken.tgz", str)
 
 
 def test_pictures_are_cropped_to_their_outline():
@@ -83,10 +87,39 @@ def test_emoji_are_found_by_code_point_and_kept(tmp_path, monkeypatch):
     wanted = [i for i, thing in enumerate(listed) for _ in thing.code_points]
     np.testing.assert_array_equal(things, wanted)
     assert pictures.shape == (len(wanted), 64, 64, 4)
-    for archive in (tmp_path / sources.ARCHIVES).iterdir():
+    for archive in (tmp_path / archives.ARCHIVES).iterdir():
         archive.unlink()
     again, _ = emoji.pictures("noto", tmp_path)  # from the cache
     np.testing.assert_array_equal(again, pictures)
+
+
+def test_icons_are_found_by_any_of_their_names(tmp_path):
+    square = '<path fill="#ff0000" d="M{0} {0}h4v4h-4z"/>'
+    stored = {
+        "icons": {
+            "lady-beetle": {"body": square.format(0), "left": -2, "height": 8, "width": 10},
+            "soccerball": {"body": square.format(1)},
+            "turkey": {"body": square.format(2)},
+        },
+        "aliases": {"football-ball": {"parent": "soccerball"}, "apple": {"parent": "turkey", "hFlip": True}},
+        "height": 32,
+    }
+    archive = tmp_path / "set.tgz"
+    archive.write_bytes(little_packages.tarred({"package/icons.json": json.dumps(stored).encode()}))
+    found = icons.read(archive)
+    assert set(found) == {"ladybeetle", "soccerball", "turkey", "footballball"}
+    assert b'viewBox="-2.0 0.0 10.0 8.0"' in found["ladybeetle"]
+    assert b'viewBox="0.0 0.0 16.0 32.0"' in found["soccerball"]
+    assert found["footballball"] == found["soccerball"]
+    listed = {thing.name: thing for thing in names.things()}
+    assert icons.of(listed["soccer ball"], found) == [found["soccerball"]]
+    ladybug = dataclasses.replace(listed["ladybug"], others=())
+    assert icons.of(ladybug, found) == [found["ladybeetle"]], "Unicode calls it so"
+    assert icons.of(listed["turkey"], found) == [], "some sets have a flag there"
+    assert icons.of(listed["cactus"], found) == []
+    archive.write_bytes(little_packages.tarred({"package/icons.json": b"[]"}))
+    with pytest.raises(UserError, match=r"set.tgz has no set of icons"):
+        icons.read(archive)
 
 
 def test_svg_is_drawn():
@@ -131,8 +164,8 @@ def test_a_model_that_cannot_be_read_is_left_out_and_said(tmp_path, monkeypatch,
 def _opened(cache):
     import zipfile
 
-    content = sources.read_members(
-        sources.fetch(sources.SOURCES["furniture"], cache),
+    content = archives.read_members(
+        archives.fetch(sources.SOURCES["furniture"], cache),
         lambda path: path if path.endswith("sh3f") else None,
     )
     (cache / "Odd.sh3f").write_bytes(content["Odd.sh3f"])

@@ -48,7 +48,7 @@ def test_what_is_trained_is_scored_on_the_others_sources_and_loads(little, capsy
     folder = little / "picturebook"
     stood = json.loads((folder / train.SCORES).read_text())
     assert stood["model"] == "picturebook" and stood["step"] >= 4
-    assert set(stood["scores"]) == {"twemoji", "models", "all"}
+    assert set(stood["scores"]) == {"twemoji", "emojione", "emojione_v1", "models", "all"}
     assert stood["scores"]["models"]["plain"]["pictures"] == 4
     assert not (folder / SNAPSHOT).exists(), "of no use any more"
     said = capsys.readouterr().out
@@ -90,7 +90,7 @@ def test_sheets_show_the_bank_and_batches(little, capsys):
 
 
 def test_mistakes_are_named(little):
-    with pytest.raises(UserError, match=r"--without=emojipedia: the sources are noto, fluent, twemoji"):
+    with pytest.raises(UserError, match=r"--without=emojipedia: the sources are noto, fluent, noto_v1"):
         train.main(["--model=picturebook", f"--cache={little / 'cache'}", "--without=emojipedia"])
     with pytest.raises(UserError, match=r"--minutes=-1.0 must be above 0"):
         train.main(flags(little, "picturebook", "--minutes=-1"))

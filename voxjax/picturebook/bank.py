@@ -11,7 +11,10 @@ from voxjax.errors import UserError
 from voxjax.picturebook import emoji, furniture, names
 
 # Who learns from what: no hand that drew for one draws for the other, and no 3D model is shown to both.
-SIDES = {"picturebook": ("noto", "fluent", "models"), "picturebook-eval": ("twemoji", "openmoji", "models")}
+SIDES = {
+    "picturebook": ("noto", "fluent", "noto_v1", "fluent_flat", "fxemoji", "streamline", "models"),
+    "picturebook-eval": ("twemoji", "openmoji", "emojione", "emojione_v1", "models"),
+}
 OTHER = {"picturebook": "picturebook-eval", "picturebook-eval": "picturebook"}
 
 
@@ -62,7 +65,10 @@ def load(side: str, cache: Path, without: tuple[str, ...] = ()) -> Bank:
 
 
 class Sampler:
-    """Draws pictures of things that differ, evenly over things, and over the sources of each."""
+    """Draws pictures of things that differ, evenly over things, and over the sources of each.
+
+    3D models count for half of a thing's other sources together: they alone show its sides and its back.
+    """
 
     def __init__(self, bank: Bank, *, n: int, n_alike: int):
         """Sorts the bank.
@@ -78,11 +84,16 @@ class Sampler:
             raise UserError(
                 f"{len(self.known)} things have pictures, and a batch takes {n}; bring more sources"
             )
-        self._rows = [
-            [np.flatnonzero((bank.things == thing) & (bank.source_ids == source)) for source in own]
-            for thing in self.known
-            for own in [np.unique(bank.source_ids[bank.things == thing])]
-        ]
+        models = bank.sources.index("models") if "models" in bank.sources else None
+        self._rows = []
+        for thing in self.known:
+            own = np.unique(bank.source_ids[bank.things == thing])
+            turns = [
+                source for source in own for _ in range(max(1, len(own) // 2) if source == models else 1)
+            ]
+            self._rows.append(
+                [np.flatnonzero((bank.things == thing) & (bank.source_ids == source)) for source in turns]
+            )
         colour = _mean_colours(bank.pictures)
         self._colours = np.stack([colour[bank.things == thing].mean(0) for thing in self.known])
 

@@ -150,12 +150,16 @@ def _backgrounds(key: Array, n: int, clutter: Array, size: int) -> Array:
 
 
 def _damage(key: Array, images: Array, clutter: Array) -> Array:
-    """Brightness, contrast, blur, grain and a square cut out."""
+    """Saturation, cast, brightness, contrast, blur, grain and a square cut out."""
     n, size = images.shape[:2]
-    keys = jax.random.split(key, 8)
+    keys = jax.random.split(key, 10)
     wide = lambda values: values[:, None, None, None]  # noqa: E731
     bright = wide(uniform(keys[0], n, -0.2, 0.2) * clutter)
     contrast = wide(jnp.exp(uniform(keys[1], n, -0.35, 0.3) * clutter))
+    saturation = jnp.exp(wide(uniform(keys[8], n, -0.5, 0.3)) * clutter)
+    gray = images.mean(axis=-1, keepdims=True)
+    cast = jax.random.uniform(keys[9], (n, 1, 1, 3), minval=-0.12, maxval=0.12)
+    images = (gray + (images - gray) * saturation) * jnp.exp(cast * clutter)
     mean = images.mean(axis=(1, 2), keepdims=True)
     images = (images - mean) * contrast + mean + bright
     blurred = _blur(images)

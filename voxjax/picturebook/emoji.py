@@ -12,7 +12,7 @@ from PIL import Image
 
 from voxjax.errors import UserError
 from voxjax.files import atomic_path
-from voxjax.picturebook import names, sources
+from voxjax.picturebook import archives, icons, names, sources
 
 WIDTH_PX = 64
 _SVG_PX = 2 * WIDTH_PX
@@ -22,7 +22,8 @@ _MEMBERS = {
     "fluent": re.compile(r"package/assets/([0-9a-f-]+)\.webp"),
     "openmoji": re.compile(r"package/color/svg/([0-9A-F-]+)\.svg"),
 }
-EMOJI = tuple(_MEMBERS)
+_ICONS = ("noto_v1", "fluent_flat", "fxemoji", "streamline", "emojione", "emojione_v1")
+EMOJI = (*_MEMBERS, *_ICONS)
 
 
 def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -43,20 +44,27 @@ def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(file, allow_pickle=False) as stored:
             if str(stored["digest"]) == names.digest():
                 return stored["pictures"], stored["things"]
-    draw = _svg if name == "openmoji" else _opened
-    if name == "openmoji":
-        _refuse_without_renderer()
-    found = sources.read_members(sources.fetch(sources.SOURCES[name], cache), _key_of(_MEMBERS[name]))
+    draw = _opened
+    if name == "openmoji" or name in _ICONS:
+        _refuse_without_renderer(name)
+        draw = _svg
     rows, things = [], []
-    for i, thing in enumerate(names.things()):
-        for point in thing.code_points:
-            if point in found:
-                rows.append(crop(draw(found[point])))
-                things.append(i)
+    for i, files in enumerate(_files(name, archives.fetch(sources.SOURCES[name], cache))):
+        rows += [crop(draw(file)) for file in files]
+        things += [i] * len(files)
     shown, owners = np.stack(rows), np.array(things, np.int32)
     with atomic_path(file) as part:
         np.savez_compressed(part, pictures=shown, things=owners, digest=np.array(names.digest()))
     return shown, owners
+
+
+def _files(name: str, archive: Path) -> list[list[bytes]]:
+    """What a package has for each thing."""
+    if name in _ICONS:
+        found = icons.read(archive)
+        return [icons.of(thing, found) for thing in names.things()]
+    found = archives.read_members(archive, _key_of(_MEMBERS[name]))
+    return [[found[point] for point in thing.code_points if point in found] for thing in names.things()]
 
 
 def _key_of(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
@@ -93,11 +101,11 @@ def _svg(data: bytes) -> Image.Image:
     return _opened(bytes(drawn))
 
 
-def _refuse_without_renderer() -> None:
+def _refuse_without_renderer(name: str) -> None:
     try:
         import resvg_py  # noqa: F401
     except ImportError as error:
         raise UserError(
-            "OpenMoji is drawn by resvg-py: pip install 'voxjax[picturebook]', or leave it out with"
-            " --without=openmoji"
+            f"{sources.SOURCES[name].title} is drawn by resvg-py: pip install 'voxjax[picturebook]', or leave"
+            f" it out with --without={name}"
         ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from voxjax.files import atomic_path
-from voxjax.picturebook import names, sources, views
+from voxjax.picturebook import archives, names, sources, views
 from voxjax.picturebook.wavefront import read_model
 
 N_VIEWS = 12
@@ -62,8 +62,8 @@ def pictures(cache: Path, half: int) -> tuple[np.ndarray, np.ndarray]:
     package = cache / "libraries"
     done = package / "complete"
     if not done.is_file():
-        archive = sources.fetch(sources.SOURCES["furniture"], cache)
-        found = sources.read_members(
+        archive = archives.fetch(sources.SOURCES["furniture"], cache)
+        found = archives.read_members(
             archive, lambda path: Path(path).name if path.endswith(".sh3f") else None
         )
         for name, content in found.items():

@@ -1,27 +1,8 @@
-"""Where the pictures come from: packages by name, who made them, under which licence, and how they get here.
-
-Only archives are kept, as their registries serve them; `emoji` and `furniture` read out of them what is
-needed. What cannot be fetched can be put into the folder by hand.
-"""
+"""Where the pictures come from: packages by name, who made what is in them, and under which licence."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import lzma
-import shutil
-import subprocess
-import tarfile
-import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-from voxjax.errors import UserError
-from voxjax.files import atomic_path
-
-ARCHIVES = "archives"
-_FETCH_S = 900
 
 
 @dataclass(frozen=True)
@@ -36,7 +17,7 @@ class Source:
       package: its name at the registry; version: likewise.
       registry: `npm` or `apt`.
       archive: name of the package's file.
-      sha256: of the archive; None where the registry's own signature is all there is.
+      sha256: of the archive.
       megabytes: to fetch.
     """
 
@@ -48,7 +29,7 @@ class Source:
     version: str
     registry: str
     archive: str
-    sha256: str | None
+    sha256: str
     megabytes: int
 
 
@@ -104,6 +85,78 @@ SOURCES = {
             4,
         ),
         Source(
+            "noto_v1",
+            "Noto Emoji of 2013 to 2017",
+            "Google; packed by Iconify",
+            "Apache-2.0",
+            "@iconify-json/noto-v1",
+            "1.2.5",
+            "npm",
+            "iconify-json-noto-v1-1.2.5.tgz",
+            "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37",
+            2,
+        ),
+        Source(
+            "fluent_flat",
+            "Fluent Emoji, flat",
+            "Microsoft; packed by Iconify",
+            "MIT",
+            "@iconify-json/fluent-emoji-flat",
+            "1.2.6",
+            "npm",
+            "iconify-json-fluent-emoji-flat-1.2.6.tgz",
+            "7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175",
+            1,
+        ),
+        Source(
+            "fxemoji",
+            "Firefox OS Emoji",
+            "Mozilla; packed by Iconify",
+            "Apache-2.0",
+            "@iconify-json/fxemoji",
+            "1.2.2",
+            "npm",
+            "iconify-json-fxemoji-1.2.2.tgz",
+            "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef",
+            1,
+        ),
+        Source(
+            "streamline",
+            "Streamline Emojis",
+            "Streamline; packed by Iconify",
+            "CC-BY-4.0",
+            "@iconify-json/streamline-emojis",
+            "1.2.4",
+            "npm",
+            "iconify-json-streamline-emojis-1.2.4.tgz",
+            "5dac87c876b322500989828c5823143e0100d78881627a2e4081a4b897cbfdbc",
+            1,
+        ),
+        Source(
+            "emojione",
+            "EmojiOne 2",
+            "EmojiOne and the contributors of EmojiTwo; packed by Iconify",
+            "CC-BY-4.0",
+            "@iconify-json/emojione",
+            "1.2.3",
+            "npm",
+            "iconify-json-emojione-1.2.3.tgz",
+            "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
+            1,
+        ),
+        Source(
+            "emojione_v1",
+            "EmojiOne 1",
+            "EmojiOne; packed by Iconify",
+            "CC-BY-SA-4.0",
+            "@iconify-json/emojione-v1",
+            "1.2.3",
+            "npm",
+            "iconify-json-emojione-v1-1.2.3.tgz",
+            "6641d59d48a42823fdc2b84e7427e9f302944eb98d2c7d94d6e67c139e7b37b3",
+            4,
+        ),
+        Source(
             "furniture",
             "Sweet Home 3D, additional 3D models",
             "Andrew Kator and Jennifer Legaz (CC-BY-3.0-US), Reallusion (CC-BY-3.0-US), Scopia (CC-BY-3.0),"
@@ -118,97 +171,3 @@ SOURCES = {
         ),
     )
 }
-
-
-def fetch(source: Source, cache: Path) -> Path:
-    """The archive of a source, fetched where the cache has none.
-
-    Args:
-      source: which.
-      cache: folder; the archive lies in `archives` in it.
-
-    Returns:
-      The file, whole.
-
-    Raises:
-      UserError: it cannot be had; the line says what to put where.
-    """
-    file = cache / ARCHIVES / source.archive
-    if not file.is_file():
-        program = {"npm": "npm", "apt": "apt-get"}[source.registry]
-        by_hand = f"put {source.archive} ({source.registry} package {source.package}) into {file.parent}"
-        if shutil.which(program) is None:
-            raise UserError(f"{program} is not installed, which fetches {source.title}: {by_hand}")
-        print(f"fetching {source.package} {source.version}, {source.megabytes} MB", flush=True)
-        with tempfile.TemporaryDirectory() as place:
-            words = _command(source)
-            try:
-                ended = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=_FETCH_S)
-            except subprocess.TimeoutExpired as error:
-                raise UserError(f"`{' '.join(words)}` took over {_FETCH_S} s: {by_hand}") from error
-            found = Path(place) / source.archive
-            if ended.returncode or not found.is_file():
-                reason = (ended.stderr.strip().splitlines() or ["no word why"])[-1]
-                raise UserError(f"`{' '.join(words)}` did not give it ({reason}): {by_hand}")
-            with atomic_path(file) as part:
-                shutil.copyfile(found, part)
-    _verify(source, file)
-    return file
-
-
-def _command(source: Source) -> list[str]:
-    if source.registry == "npm":
-        return ["npm", "pack", "--silent", f"{source.package}@{source.version}"]
-    return ["apt-get", "download", f"{source.package}={source.version}"]
-
-
-def _verify(source: Source, file: Path) -> None:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != source.sha256:
-        raise UserError(f"{file} is not the {source.package} {source.version} that is meant; remove it")
-
-
-def read_members(archive: Path, name_of: Callable[[str], str | None]) -> dict[str, bytes]:
-    """Files of a package.
-
-    Args:
-      archive: `.tgz` or `.deb`.
-      name_of: path within the archive -> what to call the file, None to leave it out.
-
-    Returns:
-      Contents by name.
-
-    Raises:
-      UserError: an archive that cannot be read.
-    """
-    found = {}
-    try:
-        with _opened(archive) as tar:
-            for member in tar:
-                name = name_of(member.name) if member.isfile() else None
-                stream = tar.extractfile(member) if name is not None else None
-                if name is not None and stream is not None:
-                    found[name] = stream.read()
-    except (tarfile.TarError, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-        raise UserError(f"cannot read {archive} ({error}); remove it") from error
-    return found
-
-
-@contextlib.contextmanager
-def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    """The files of a package; a Debian one is an `ar` file with a compressed tar file in it (deb(5))."""
-    with archive.open("rb") as stream, tempfile.TemporaryFile() as part:
-        if stream.read(8) != b"!<arch>\n":
-            stream.seek(0)
-            shutil.copyfileobj(stream, part)
-        while header := stream.read(60):
-            name, size = header[:16].decode().strip(" /"), int(header[48:58])
-            if name.startswith("data.tar"):
-                shutil.copyfileobj(stream, part)
-                part.truncate(size)
-                break
-            stream.seek(size + size % 2, 1)
-        part.seek(0)
-        with tarfile.open(fileobj=part, mode="r:*") as tar:
-            yield tar
