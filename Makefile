@@ -6,13 +6,14 @@
 # make pocket | pocket-report          train the small CLIPs anew, to runs/pocket | measure what they guide
 # make picturebook                     train the small CLIPs that know things, to runs/picturebook
 # make things                          forty things under them, by three fields, named by a judge, to docs/things
-# make gallery                         the three fields side by side on eight primitives, to docs/gallery
+# make gallery                         the three fields side by side on ten of them, to docs/gallery
+# make primitives                      the same on eight primitives, whose shapes are known, to docs/primitives
 #
 # The environment is made once and again only when a file that describes it changes.
 # PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install, TEST_JOBS is how many
 # tests run side by side, TEST_ARGS goes to pytest, POCKET_ARGS to the two pocket commands, PICTUREBOOK_ARGS to
-# those of make picturebook (PICTUREBOOK_ARGS="--minutes=150 --without=openmoji"), THINGS_ARGS to the things,
-# GALLERY_ARGS to the gallery, PARITY_ARGS to the parity command. make parity installs PyTorch, in an environment
+# those of make picturebook (PICTUREBOOK_ARGS="--minutes=150 --without=openmoji"), THINGS_ARGS to the things and
+# the gallery, PRIMITIVES_ARGS to the primitives, PARITY_ARGS to the parity command. make parity installs PyTorch, in an environment
 # of its own; on Linux that is gigabytes of CUDA unless PIP_ARGS names a place with builds for the CPU.
 
 PYTHON ?= python3
@@ -26,8 +27,8 @@ TEST_JOBS ?= 2
 POCKET_ARGS ?=
 PICTUREBOOK_ARGS ?=
 PICTUREBOOK_CACHE ?= runs/picturebook/cache
-GALLERY_ARGS ?=
 THINGS_ARGS ?=
+PRIMITIVES_ARGS ?=
 PARITY_ARGS ?=
 PARITY_VENV ?= .venv-parity
 
@@ -38,7 +39,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 export PROMPT
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report picturebook picturebook-guide picturebook-judge things gallery
+.PHONY: demo test test-all test-all-pythons lint parity pocket pocket-report picturebook picturebook-guide picturebook-judge things gallery primitives
 
 demo: $(VENV)/.runtime
 	@$(RUN) -m voxjax.make --config=$(CONFIG) -- "$$PROMPT"
@@ -87,7 +88,11 @@ things: $(VENV)/.runtime
 	@$(RUN) -m launch.things $(THINGS_ARGS)
 
 gallery: $(VENV)/.runtime
-	@$(RUN) -m launch.gallery $(GALLERY_ARGS)
+	@$(RUN) -m launch.things --prompts=launch/gallery_prompts.txt --seeds=1 --runs=runs/gallery --out=docs/gallery \
+	  $(THINGS_ARGS)
+
+primitives: $(VENV)/.runtime
+	@$(RUN) -m launch.primitives $(PRIMITIVES_ARGS)
 
 $(RUN):
 	@$(CHECK_PYTHON)

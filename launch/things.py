@@ -1,8 +1,9 @@
 """Things made under the small CLIP that knows them, and named by the other: `make things`.
 
 Makes every prompt with variants of `configs/demo.py`, has `picturebook-eval` rank the names of all things for
-each object, and writes a table and one contact sheet a variant, none left out. Runs that are finished are
-reused, so a second call goes on where the first was stopped. Several runs go side by side, one thread each.
+each object, and writes a table and one contact sheet a variant, none left out, and one of all variants. `make
+gallery` is the same with ten prompts of its own. Runs that are finished are reused, so a second call goes on
+where the first was stopped. Several runs go side by side, one thread each.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ def main() -> None:
     call("voxjax.picturebook.prompts", f"--prompts={args.prompts}", f"--out={captions}")
     jobs = jobs_of(args.variants, prompts, seeds=args.seeds, runs=args.runs, more=overrides)
     train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
+    tables = {variant: args.out / f"{variant}.json" for variant in jobs}
     for variant, made in jobs.items():
-        table = args.out / f"{variant}.json"
+        table = tables[variant]
         runs = [f"--runs={job.workdir}" for job in made]
         outs = [f"--out={table}", f"--out={table.with_suffix('.md')}"]
         call("voxjax.evaluate", *runs, f"--prompts={captions}", f"--clip={args.judge}", *outs)
         title = f"--title={variant}: every object, and what {args.judge} takes it for among all things"
         call("voxjax.evaluation.sheet", f"--table={table}", f"--out={table.with_suffix('.png')}", title)
+    together = [f"--table={table}" for table in tables.values()]
+    call("voxjax.evaluation.sheet", *together, f"--out={args.out / 'side_by_side.png'}", "--title=")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,22 @@ class Busy(Exception):
     """Another process holds the lock."""
 
 
+def read_lines(path: str | os.PathLike[str], flag: str) -> list[str]:
+    """The lines of a text file that somebody named.
+
+    Args:
+      path: UTF-8 text; `~` is the home folder.
+      flag: what named it, for the error.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{flag}={path}: cannot be read ({error}); give a text file") from error
+
+
 @contextmanager
 def locked(file: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[None]:
     """Holds a lock during the block; the system drops it with the process, however that ends.

@@ -7,7 +7,7 @@ import pytest
 from helpers.small_runs import write_run
 from PIL import Image
 
-from launch import gallery as launcher
+from launch import primitives as launcher
 from launch.processes import Job, read_lines, refuse_unranked, train_all
 from voxjax.errors import UserError
 from voxjax.evaluation import gallery, primitives

@@ -12,7 +12,7 @@ def test_prompts_are_normalised(tmp_path):
     assert judge.normalise_prompt(" ,A Red, round Ball. \t") == "a red, round ball."
     assert judge.read_prompts(captions) == ["a red ball.", "a green ball.", "a blue ball.", "a grey ball."]
     (tmp_path / "empty.txt").write_text(" . \n\n")
-    for path, message in [("empty.txt", "no caption"), ("missing.txt", "cannot read")]:
+    for path, message in [("empty.txt", "no caption"), ("missing.txt", "cannot be read")]:
         with pytest.raises(UserError, match=message):
             judge.read_prompts(tmp_path / path)
 

@@ -42,6 +42,38 @@ def test_labels_say_what_it_is_taken_for():
     )
 
 
+def test_tables_of_the_same_prompts_stand_together(table, tmp_path):
+    rows = json.loads(table.read_text())["runs"]
+    other = [{**row, "rank": 7} for row in reversed(rows)]
+    order, columns = sheet.arranged({"one": rows, "two": other})
+    assert [(name, row["seed"], row["rank"]) for name, row in order] == [
+        ("one", 0, 1),
+        ("one", 1, 2),
+        ("two", 0, 7),
+        ("two", 1, 7),
+    ]
+    assert columns == 2, "a row for each table"
+    many = [{**rows[0], "seed": seed} for seed in range(11)]
+    order, columns = sheet.arranged({"one": many, "two": many, "three": many})
+    assert [(name, row["seed"]) for name, row in order[:4]] == [
+        ("one", 0),
+        ("two", 0),
+        ("three", 0),
+        ("one", 1),
+    ]
+    assert columns == 9, "three prompts in a row, three tables of each"
+    with pytest.raises(UserError, match="--table=two: its prompts and seeds are not those of one"):
+        sheet.arranged({"one": rows, "two": rows[:1]})
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps({"runs": other}))
+    out = tmp_path / "both.png"
+    sheet.main([f"--table={table}", f"--table={second}", f"--out={out}"])
+    with Image.open(out) as opened:
+        assert opened.height > 2 * 128
+    with pytest.raises(UserError, match="each needs a name of its own"):
+        sheet.main([f"--table={table}", f"--table={table}", f"--out={out}"])
+
+
 def test_a_missing_picture_is_named(table, tmp_path):
     (tmp_path / "1" / "eval.png").unlink()
     with pytest.raises(UserError, match="eval.png"):

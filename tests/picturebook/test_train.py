@@ -73,7 +73,7 @@ def test_a_resnet_that_was_cut_off_goes_on(little, monkeypatch, capsys):
     assert (folder / SNAPSHOT).is_file() and (folder / "open_clip_model.safetensors").is_file()
     train.main(flags(little, "picturebook-eval", "--steps=4", "--keep_every=2"))
     stood = json.loads((folder / train.SCORES).read_text())
-    assert set(stood["scores"]) == {"noto", "fluent", "models", "all"} and stood["step"] == 4
+    assert set(stood["scores"]) == {*bank.SIDES["picturebook"], "all"} and stood["step"] == 4
     said = capsys.readouterr().out
     assert "step 1 " in said and "step 4 " in said
 
@@ -95,7 +95,7 @@ def test_mistakes_are_named(little):
     with pytest.raises(UserError, match=r"--minutes=-1.0 must be above 0"):
         train.main(flags(little, "picturebook", "--minutes=-1"))
     with pytest.raises(UserError, match=r"leaves picturebook nothing to learn from"):
-        bank.load("picturebook", little / "cache", ("noto", "fluent", "models"))
+        bank.load("picturebook", little / "cache", bank.SIDES["picturebook"])
 
 
 def test_the_loss_against_numpy(tmp_path, monkeypatch):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from voxjax.config.naming import default_workdir
 from voxjax.errors import UserError
+from voxjax.files import read_lines
 
 
 def read_prompts(prompts: Sequence[str], file: str) -> list[str]:
@@ -22,10 +22,7 @@ def read_prompts(prompts: Sequence[str], file: str) -> list[str]:
     """
     lines = list(prompts)
     if file:
-        try:
-            lines += Path(os.path.expanduser(file)).read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            raise UserError(f"--prompts={file}: cannot be read ({error}); give a text file") from error
+        lines += read_lines(file, "--prompts")
     found = list(dict.fromkeys(" ".join(line.split()) for line in lines if line.strip()))
     if not found:
         where = f"--prompts={file}: holds no prompt" if file else "no prompt is given"

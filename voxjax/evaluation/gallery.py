@@ -1,4 +1,4 @@
-"""Several fields on the same prompts.
+"""Several fields on the same primitives.
 
     python -m voxjax.evaluation.gallery --table=NAME=FILE --table=NAME=FILE --out=FOLDER
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from voxjax.errors import UserError
+from voxjax.files import read_lines
 
 EVAL_AZIMUTH_DEG = 30.0
 EVAL_ELEVATION_DEG = 45.0
@@ -38,12 +39,8 @@ def read_prompts(path: str | Path) -> list[str]:
     Raises:
       UserError: the file cannot be read, holds no caption, or one twice.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--prompts={path}: cannot read it ({error})") from error
     first_line: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path, "--prompts"), start=1):
         if not line.strip(" \t.,"):
             continue
         prompt = normalise_prompt(line)

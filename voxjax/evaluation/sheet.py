@@ -2,13 +2,14 @@
 
     python -m voxjax.evaluation.sheet --table=table.json --out=sheet.png --title=...
 
-Reads a table of `voxjax.evaluate` and shows the evaluation view of each run with its prompt, its rank, and
-what it is taken for.
+Reads tables of `voxjax.evaluate` and shows the evaluation view of each run with its prompt, its rank, and
+what it is taken for. Several tables, `--table` once for each, are named after their files, and the runs of a
+prompt stand together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,41 @@ from voxjax.pictures.outputs import EVALUATION
 _COLUMNS, _TILE_PX, _FONT_PX = 10, 128, 11
 
 
-def label_of(row: dict[str, Any], *, with_seed: bool) -> str:
+def label_of(row: dict[str, Any], *, with_seed: bool, variant: str = "") -> str:
     """Two lines under the picture of a run of the table."""
     seed = f", seed {row['seed']}" if with_seed else ""
     taken = "" if row["rank"] == 1 else f": {row['nearest'].rstrip('.')}"
-    return f"{row['prompt'].rstrip('.')}{seed}\nrank {row['rank']}{taken}"
+    mine = f"{variant}: " if variant else ""
+    return f"{row['prompt'].rstrip('.')}{seed}\n{mine}rank {row['rank']}{taken}"
+
+
+def arranged(tables: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[list[tuple[str, dict[str, Any]]], int]:
+    """In which order runs are shown: several tables below one another, or beside where there are many runs.
+
+    Args:
+      tables: name -> its runs, of the same prompts and seeds.
+
+    Returns:
+      (table and run of each place, columns).
+
+    Raises:
+      UserError: a table has other prompts or seeds than the first.
+    """
+    first, *others = tables
+    keys = [_key(row) for row in tables[first]]
+    runs = {name: {_key(row): row for row in rows} for name, rows in tables.items()}
+    for name in others:
+        if set(runs[name]) != set(keys):
+            raise UserError(f"--table={name}: its prompts and seeds are not those of {first}")
+    if not others or len(keys) <= _COLUMNS:
+        return [(name, runs[name][key]) for name in tables for key in keys], min(_COLUMNS, len(keys))
+    return [(name, runs[name][key]) for key in keys for name in tables], len(tables) * max(
+        1, _COLUMNS // len(tables)
+    )
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int]:
+    return row["prompt"], row["seed"]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -39,19 +70,23 @@ def main(arguments: Sequence[str]) -> None:
       arguments: what follows the program's name.
 
     Raises:
-      UserError: the table, or a picture of one of its runs, cannot be read.
+      UserError: a table, or a picture of one of its runs, cannot be read, or the tables do not fit together.
     """
-    parser = Parser(prog="voxjax.evaluation.sheet", description="Every run of a table on one picture.")
-    parser.add_argument("--table", required=True, help="from python -m voxjax.evaluate")
+    parser = Parser(prog="voxjax.evaluation.sheet", description="Every run of some tables on one picture.")
+    parser.add_argument("--table", required=True, action="append", help="from python -m voxjax.evaluate")
     parser.add_argument("--out", required=True, help="file for the picture")
     parser.add_argument("--title", default="", help="heading")
     flags = parser.parse_args(arguments)
     refuse_unwritable_file(flags.out, "--out")
-    rows = read_table(flags.table)["runs"]
-    several = len({row["seed"] for row in rows}) > 1
-    pictures = [_picture(Path(row["workdir"]) / EVALUATION) for row in rows]
-    labels = [label_of(row, with_seed=several) for row in rows]
-    columns = min(_COLUMNS, len(rows))
+    tables = {Path(file).stem: read_table(file)["runs"] for file in flags.table}
+    if len(tables) < len(flags.table):
+        raise UserError(f"--table={', '.join(flags.table)}: each needs a name of its own")
+    shown, columns = arranged(tables)
+    several = len({row["seed"] for _, row in shown}) > 1
+    pictures = [_picture(Path(row["workdir"]) / EVALUATION) for _, row in shown]
+    labels = [
+        label_of(row, with_seed=several, variant=name if len(tables) > 1 else "") for name, row in shown
+    ]
     write_contact_sheet(
         flags.out, pictures, labels, columns=columns, tile_px=_TILE_PX, font_px=_FONT_PX, title=flags.title
     )

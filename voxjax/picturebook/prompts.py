@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from voxjax.command import Parser, run_command
-from voxjax.errors import UserError
-from voxjax.files import refuse_unwritable_file, write_text
+from voxjax.files import read_lines, refuse_unwritable_file, write_text
 from voxjax.picturebook import names
 
 N_PLAIN, N_COLOURED, N_TUNING, SEED = 30, 10, 15, 40
@@ -55,11 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", required=True, help="file for the captions")
     flags = parser.parse_args(arguments)
     refuse_unwritable_file(flags.out, "--out")
-    try:
-        with open(flags.prompts, encoding="utf-8") as file:
-            prompts = [line.strip() for line in file if line.strip()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"--prompts={flags.prompts}: {error}") from error
+    prompts = [line.strip() for line in read_lines(flags.prompts, "--prompts") if line.strip()]
     write_text(flags.out, "".join(f"{each}\n" for each in captions(prompts)))
 
 

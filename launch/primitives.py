@@ -1,4 +1,4 @@
-"""The fields side by side on the same prompts: `make gallery`.
+"""The fields side by side on primitives, whose shapes are known: `make primitives`.
 
 Makes every prompt with every variant of `configs/demo.py`, has `pocket-eval` judge the results, and writes
 one contact sheet and a table for each field. Runs that are finished are reused, so a second call goes on
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, help=f"file, one a line; default: one per shape of {PROMPTS}")
     parser.add_argument("--variants", nargs="+", default=["vox_exp", "vox_imp", "dream_fields"])
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--runs", type=Path, default=Path("runs/gallery"))
-    parser.add_argument("--out", type=Path, default=Path("docs/gallery"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/primitives"))
+    parser.add_argument("--out", type=Path, default=Path("docs/primitives"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
     prompts = read_lines(args.prompts) if args.prompts else one_per_shape(read_lines(PROMPTS))
