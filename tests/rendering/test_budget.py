@@ -10,8 +10,8 @@ from voxjax.rendering import budget as budgets
 
 def test_rounding_up_wastes_little_and_gives_few_sizes():
     rounded = [budgets.round_up(n) for n in range(1, 5000)]
-    assert all(n <= r <= max(8, n * 1.125 + 1) for n, r in enumerate(rounded, start=1))
-    assert len(set(rounded)) < 90
+    assert all(n <= r <= max(8, n * 1.032 + 1) for n, r in enumerate(rounded, start=1))
+    assert len(set(rounded)) < 330
     assert budgets.round_up(1024) == 1024
 
 

@@ -205,7 +205,7 @@ def test_the_course_shows_every_checkpoint_above_the_windows(made):
         (["--item=table1"], "needs --prompts=FILE"),
         (["--item=thing", "--jobs=0"], "from 1 to 256"),
         (["--item=thing", "--scale=demo", "--config.stepps=3"], "did you mean --config.steps"),
-        (["--item=thing", "--prompts=none.txt"], "cannot read it"),
+        (["--item=thing", "--prompts=none.txt"], "cannot be read"),
     ],
 )
 def test_mistakes_are_named_before_anything_starts(started, tmp_path, arguments, message):

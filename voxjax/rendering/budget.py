@@ -50,9 +50,13 @@ class SampleBudget:
         return SampleBudget(self.per_ray, min(round_up(int(np.ceil(fair + spare))), every_slot), self.parts)
 
 
+WHOLE_SLACK = 1.02
+"""Room to spare where every sample in the box counts: no view had 1.001 times those of the views asked."""
+
+
 def round_up(n: int) -> int:
-    """The next number of the form m * 2^k, m in 8 .. 15, so that few different sizes are ever compiled."""
-    unit = 1 << max(0, int(n - 1).bit_length() - 4)
+    """The next number of the form m * 2^k, m in 32 .. 63, so that few different sizes are ever compiled."""
+    unit = 1 << max(0, int(n - 1).bit_length() - 6)
     return max(8, -(-n // unit) * unit)
 
 
@@ -102,7 +106,7 @@ def budget_for(
     clip: Box | None = None,
     occupied: Callable[[Any, Array], Array] | None = None,
     views_per_step: int = 1,
-    slack: float = 1.1,
+    slack: float = WHOLE_SLACK,
 ) -> SampleBudget:
     """How much room a training step needs; a host computation, to be repeated when grid or occupancy changes.
 
@@ -117,7 +121,7 @@ def budget_for(
       clip: as in `place_in_box`.
       occupied: (scene, positions [..., 3]) -> [...] bool; where it is False no slot is needed.
       views_per_step: images that one step renders together.
-      slack: share of room to spare for views that are not among `rays`.
+      slack: room to spare for views that are not among `rays`, times what these need.
 
     Returns:
       A budget with both numbers rounded up to few distinct values.

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from voxjax import cameras
 from voxjax.progressive import Plan, Stage
-from voxjax.rendering.budget import WORTH_A_LIST, round_up
+from voxjax.rendering.budget import WHOLE_SLACK, WORTH_A_LIST, round_up
 
 _GRID = 16  # rays along a side of the picture that stand for all of them
 
@@ -79,7 +79,7 @@ def step_sizes(config: ConfigDict, plan: Plan, stage: Stage) -> StepSizes:
         deepest = math.ceil((far - near) / stage.step_size) + 1
         slots = rays * min(round_up(math.ceil(counts.max() * 1.02) + 1), round_up(deepest))
         fullest = counts.mean(axis=1).max() * c.width_px**2
-        entries = round_up(math.ceil(fullest * 1.1) * c.views_per_step)
+        entries = round_up(math.ceil(fullest * WHOLE_SLACK) * c.views_per_step)
         entries = entries if entries < WORTH_A_LIST * slots else slots
     return StepSizes(vertices, rays, slots, entries, images, c.width_px**2)
 

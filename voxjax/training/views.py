@@ -27,6 +27,8 @@ from voxjax.training.sharing import Share
 from voxjax.training.sizes import ray_parts
 from voxjax.training.visibility import visible
 
+_PART_SLACK = 1.1  # room to spare for views that see more of the occupied part than those that were asked
+
 
 @dataclasses.dataclass(frozen=True)
 class Room:
@@ -158,7 +160,9 @@ def _choose_budget(
     whole = budget_for(scene, rays, **geometry)
     if all_on:
         return whole
-    part = budget_for(scene, rays, **geometry, clip=grid.occupied_box(scene), occupied=grid.is_occupied)
+    part = budget_for(
+        scene, rays, **geometry, clip=grid.occupied_box(scene), occupied=grid.is_occupied, slack=_PART_SLACK
+    )
     return SampleBudget(_halve(whole.per_ray, part.per_ray), _halve(whole.capacity, part.capacity))
 
 
