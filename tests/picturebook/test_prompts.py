@@ -3,6 +3,7 @@
 import pytest
 from helpers.small_training import ROOT
 
+from launch import things as launcher
 from voxjax.errors import UserError
 from voxjax.picturebook import names, prompts
 
@@ -26,6 +27,38 @@ def test_ten_have_a_colour_and_every_word_is_known():
         colour = next(word for word in prompt.split() if word in names.COLOURS)
         assert names.with_article(prompt.split(f"{colour} ", 1)[1]) in plain
     assert {word for prompt in report + tuning for word in prompt.split()} <= set(names.words())
+
+
+def test_the_gallery_shows_things_that_are_known():
+    chosen = (LAUNCH / "gallery_prompts.txt").read_text().splitlines()
+    assert len(set(chosen)) == 10, "as many as stand in a row of the sheet"
+    assert {word for prompt in chosen for word in prompt.split()} <= set(names.words())
+    assert not set(chosen) & set(prompts.draw_prompts()[1]), "none that settings were chosen on"
+
+
+def test_the_launcher_makes_judges_and_shows(tmp_path, monkeypatch):
+    file = tmp_path / "prompts.txt"
+    file.write_text("a cactus\na pizza\n")
+    called, trained = [], []
+    monkeypatch.setattr(launcher, "call", lambda *words, **_: called.append(words))
+    monkeypatch.setattr(launcher, "train_all", lambda jobs, *, side_by_side: trained.extend(jobs))
+    places = [f"--prompts={file}", f"--runs={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}"]
+    monkeypatch.setattr(
+        "sys.argv", ["things", *places, "--variants", "vox_exp", "vox_imp", "--seeds=2", "--config.steps=9"]
+    )
+    launcher.main()
+    assert [(job.config, job.prompt, job.seed) for job in trained[:3]] == [
+        ("configs/demo.py:vox_exp", "a cactus", 0),
+        ("configs/demo.py:vox_exp", "a pizza", 0),
+        ("configs/demo.py:vox_exp", "a cactus", 1),
+    ]
+    assert len(trained) == 8 and all(job.more == ["--config.steps=9"] for job in trained)
+    commands = [words[0] for words in called]
+    evaluate, sheet = "voxjax.evaluate", "voxjax.evaluation.sheet"
+    assert commands == ["voxjax.picturebook.prompts", evaluate, sheet, evaluate, sheet, sheet]
+    assert sum(word.startswith("--runs=") for word in called[1]) == 4
+    out = tmp_path / "out"
+    assert called[-1][1:3] == (f"--table={out / 'vox_exp.json'}", f"--table={out / 'vox_imp.json'}")
 
 
 def test_an_object_is_ranked_among_all_things():
