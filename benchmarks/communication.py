@@ -30,9 +30,9 @@ from voxjax.config.loading import load, take_overrides
 from voxjax.factory import make_plan
 from voxjax.training import assembly
 from voxjax.training.parallel import AXIS_NAME
+from voxjax.training.room import choose_room, first_occupancy
 from voxjax.training.sharing import Share
 from voxjax.training.step import make_step
-from voxjax.training.views import choose_room, first_occupancy
 
 FIELDS = {"vox_exp": "vox_exp:paper", "vox_imp": "vox_imp:paper", "dream_fields": "dream_fields:mq"}
 WAYS = ("split", "views")

@@ -22,8 +22,8 @@ from voxjax.guidance import Guidance
 from voxjax.guidance.memory import bytes_per_image
 from voxjax.training import assembly
 from voxjax.training.needs import needs_of
+from voxjax.training.room import choose_room, first_occupancy
 from voxjax.training.step import make_step
-from voxjax.training.views import choose_room, first_occupancy
 
 
 def compile_step(config: ConfigDict, dtype: str) -> tuple[Any, list[Guidance]]:

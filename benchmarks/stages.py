@@ -16,8 +16,8 @@ from voxjax.structs import TrainState
 from voxjax.training import assembly, losses
 from voxjax.training.guides import Loaded
 from voxjax.training.parts import Inputs, Parts
-from voxjax.training.step import make_step
-from voxjax.training.views import Room, choose_room
+from voxjax.training.room import Room, choose_room
+from voxjax.training.step import embed_images, make_step
 
 
 class FirstStep(NamedTuple):
@@ -78,7 +78,7 @@ def make_programs(config: ConfigDict, guides: Loaded) -> list[Program]:
     for guide, params, spec in zip(parts.guides, guides.params, guides.specs, strict=True):
 
         def embed(images: Any, params: Any, guide: Any = guide) -> Any:
-            return guide.encode(params, parts.resize(images, guide.image_size))
+            return embed_images(parts, guide, params, images)
 
         programs += _both(spec.model, embed, images, params)
     return [

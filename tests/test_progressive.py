@@ -13,7 +13,7 @@ from voxjax.factory import make_plan, make_stage_field
 from voxjax.progressive import transition
 from voxjax.structs import TrainState
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
-from voxjax.training.views import choose_room
+from voxjax.training.room import choose_room
 
 ALPHA_INIT = 1e-2
 

@@ -11,7 +11,7 @@ from voxjax.guidance.ensemble import GuideSpec
 from voxjax.training import assembly
 from voxjax.training.guides import Loaded
 from voxjax.training.parts import Guide
-from voxjax.training.views import choose_room
+from voxjax.training.room import choose_room
 
 
 def config_of(variant, **changes):

@@ -18,8 +18,8 @@ from voxjax.rendering import SampleBudget
 from voxjax.training import assembly
 from voxjax.training.guides import Loaded
 from voxjax.training.parts import Guide, Inputs
+from voxjax.training.room import Room
 from voxjax.training.step import make_step
-from voxjax.training.views import Room
 
 SIDE, CLIP, CROP, N_DIFF, N_BACK, DIMENSIONS = 16, 16, 2, 2, 2, 12
 ROOM = 32  # samples on a ray at most

@@ -19,8 +19,8 @@ from voxjax.training.guides import load_guides
 from voxjax.training.loop import Trainer
 from voxjax.training.member import Member
 from voxjax.training.parts import Guide
+from voxjax.training.room import choose_room
 from voxjax.training.step import _embed, make_step
-from voxjax.training.views import choose_room
 
 
 @dataclasses.dataclass(frozen=True)

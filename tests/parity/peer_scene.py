@@ -18,7 +18,7 @@ from voxjax.rendering import render_rays
 from voxjax.rendering.sampling import flatten
 from voxjax.training import assembly, losses
 from voxjax.training.optimiser import make_optimiser
-from voxjax.training.views import choose_room
+from voxjax.training.room import choose_room
 
 SIZES = {"demo": {}, "vox_exp:low": {"field.side": 40, "cameras.width_px": 40, "clip.model": "pocket"}}
 

@@ -21,7 +21,7 @@ from voxjax.train import use_cache
 from voxjax.training import session
 from voxjax.training.loop import Trainer
 from voxjax.training.member import Member
-from voxjax.training.views import choose_room
+from voxjax.training.room import choose_room
 
 STEPS = 4
 KINDS = {

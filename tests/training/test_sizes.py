@@ -5,8 +5,8 @@ import pytest
 
 from voxjax.config.loading import load
 from voxjax.factory import make_plan
+from voxjax.training.room import choose_room, first_occupancy
 from voxjax.training.sizes import SLOT_BYTES, chords, ray_parts, step_sizes
-from voxjax.training.views import choose_room, first_occupancy
 
 CONFIGS = [
     ("demo", {}),

@@ -20,8 +20,8 @@ from voxjax.factory import make_plan
 from voxjax.training import assembly
 from voxjax.training.guides import load_guides
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
+from voxjax.training.room import choose_room
 from voxjax.training.step import make_step
-from voxjax.training.views import choose_room
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from voxjax.training import session
 from voxjax.training.guides import load_guides
 from voxjax.training.member import Member, Stuck
 from voxjax.training.parts import Inputs
+from voxjax.training.room import Room, room_for_all
 from voxjax.training.together import Together
-from voxjax.training.views import Room, room_for_all
 
 PROMPTS = ("a red sphere", "a blue cube")
 PROGRAM = """

@@ -26,8 +26,9 @@ from voxjax.training import losses
 from voxjax.training.guides import GuideSpec, Loaded
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
 from voxjax.training.parts import Metrics, Parts
+from voxjax.training.room import Room, first_occupancy
 from voxjax.training.sharing import Share
-from voxjax.training.views import Room, first_occupancy, make_render
+from voxjax.training.views import make_render
 from voxjax.training.visibility import distance_to_cameras
 
 
@@ -89,7 +90,7 @@ def make_parts(
       config: the config.
       plan: schedule of the grid.
       stage: the grid.
-      room: from `views.choose_room`.
+      room: from `room.choose_room`.
       guides: the models of the run.
       active: indices of those that take part.
       share: how the devices share the work of a step; None where each does all of it.

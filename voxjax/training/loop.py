@@ -34,11 +34,11 @@ from voxjax.training.outlook import what_slows
 from voxjax.training.parallel import Devices
 from voxjax.training.profile import Profile
 from voxjax.training.progress import Progress
+from voxjax.training.room import Room, choose_room, room_for_all
 from voxjax.training.sharing import Share
 from voxjax.training.step import make_step
 from voxjax.training.timing import Clocks
 from voxjax.training.together import Together
-from voxjax.training.views import Room, choose_room, room_for_all
 
 
 class Trainer:

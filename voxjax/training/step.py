@@ -93,7 +93,7 @@ def _loss(
     for i, guide in enumerate(parts.guides):
         text = inputs.text[i]
         target = text[0] if text.shape[0] == 1 else text[kind]
-        embeddings = _embed(parts, guide, inputs.clip_params[i], images)
+        embeddings = embed_images(parts, guide, inputs.clip_params[i], images)
         if parts.share is not None:
             embeddings = parts.share.join_blocks(embeddings, parts.n_images)
         cosine = -losses.clip_loss(embeddings, target)
@@ -119,7 +119,7 @@ def _loss(
     return total, (weighted, metrics, rendering.centroid)
 
 
-def _embed(parts: Parts, guide: Guide, params: Any, images: Array) -> Array:
+def embed_images(parts: Parts, guide: Guide, params: Any, images: Array) -> Array:
     """Unit embeddings [n, d] of images [n, h', w', 3] under one guidance model."""
     n, size = images.shape[0], guide.image_size
 
