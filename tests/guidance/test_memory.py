@@ -20,7 +20,7 @@ from voxjax.training.loop import Trainer
 from voxjax.training.member import Member
 from voxjax.training.parts import Guide
 from voxjax.training.room import choose_room
-from voxjax.training.step import _embed, make_step
+from voxjax.training.step import embed_images, make_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ def pixel_gradient(guidance, images, micro_batch):
     direction = np.random.default_rng(1).normal(size=guidance.embedding_size).astype(np.float32)
 
     def loss(x):
-        return jnp.sum(_embed(OnlyResize, guide, guidance.params, x) @ direction)
+        return jnp.sum(embed_images(OnlyResize, guide, guidance.params, x) @ direction)
 
     return jax.jit(jax.value_and_grad(loss))(images)
 

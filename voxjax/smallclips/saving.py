@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from voxjax.files import atomic_path
 from voxjax.guidance import convert, openclip
@@ -36,7 +36,7 @@ def save(folder: Path, params: Any, statistics: Statistics | None = None, *, hal
     if half:
         tensors = {name: leaf.astype(np.float16) if leaf.ndim > 1 else leaf for name, leaf in tensors.items()}
     with atomic_path(file) as part:
-        save_file(tensors, part, metadata={"format": "pt"})
+        part.write_bytes(save(tensors, metadata={"format": "pt"}))  # a file that others may read, as all of them
 
 
 def _stored(path: Key, leaf: np.ndarray, layout: Any) -> np.ndarray:
