@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
-from safetensors.numpy import save
+from safetensors import numpy as safetensors
 
 from voxjax.files import atomic_path
 from voxjax.guidance import convert, openclip
@@ -36,7 +36,8 @@ def save(folder: Path, params: Any, statistics: Statistics | None = None, *, hal
     if half:
         tensors = {name: leaf.astype(np.float16) if leaf.ndim > 1 else leaf for name, leaf in tensors.items()}
     with atomic_path(file) as part:
-        part.write_bytes(save(tensors, metadata={"format": "pt"}))  # a file that others may read, as all of them
+        # Its own writer makes a file that nobody else may read.
+        part.write_bytes(safetensors.save(tensors, metadata={"format": "pt"}))
 
 
 def _stored(path: Key, leaf: np.ndarray, layout: Any) -> np.ndarray:
