@@ -42,6 +42,8 @@ def main() -> None:
         call("voxjax.evaluate", *runs, f"--prompts={captions}", f"--clip={args.judge}", *outs)
         title = f"--title={variant}: every object, and what {args.judge} takes it for among all things"
         call("voxjax.evaluation.sheet", f"--table={table}", f"--out={table.with_suffix('.png')}", title)
+    if len(tables) == 1:
+        return  # its own sheet is all there is, and that of several stays
     together = [f"--table={table}" for table in tables.values()]
     call("voxjax.evaluation.sheet", *together, f"--out={args.out / 'side_by_side.png'}", "--title=")
 

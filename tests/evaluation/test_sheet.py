@@ -64,6 +64,8 @@ def test_tables_of_the_same_prompts_stand_together(table, tmp_path):
     assert columns == 9, "three prompts in a row, three tables of each"
     with pytest.raises(UserError, match="--table=two: its prompts and seeds are not those of one"):
         sheet.arranged({"one": rows, "two": rows[:1]})
+    twins = [*rows, {**rows[0], "workdir": "another"}]
+    assert [row for _, row in sheet.arranged({"one": twins})[0]] == twins, "of one table none is left out"
     second = tmp_path / "second.json"
     second.write_text(json.dumps({"runs": other}))
     out = tmp_path / "both.png"

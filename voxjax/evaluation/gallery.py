@@ -18,6 +18,7 @@ import numpy as np
 from voxjax.command import Parser, run_command
 from voxjax.errors import UserError
 from voxjax.evaluation.primitives import examine, markdown, read_table, shape_and_colour, totals
+from voxjax.evaluation.sheet import align
 from voxjax.files import refuse_unwritable, write_text
 from voxjax.pictures.contact_sheet import write_contact_sheet
 
@@ -44,17 +45,9 @@ def read_tables(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not (name and equals) or name in tables:
             raise UserError(f"--table={each}: write NAME=FILE, each name once")
         tables[name] = read_table(path)
-    keys = {name: [_key(row) for row in table["runs"]] for name, table in tables.items()}
-    first = next(iter(keys))
-    for name, found in keys.items():
-        if sorted(found) != sorted(keys[first]) or len(set(found)) != len(found):
-            raise UserError(f"--table={name}=...: its prompts and seeds are not those of {first}, each once")
-        tables[name]["runs"].sort(key=lambda row: keys[first].index(_key(row)))
+    for name, runs in align({name: table["runs"] for name, table in tables.items()}).items():
+        tables[name]["runs"] = runs
     return tables
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, int]:
-    return row["prompt"], row["seed"]
 
 
 def sheet(fields: Mapping[str, Examined]) -> tuple[list[np.ndarray], list[str], int]:

@@ -47,20 +47,33 @@ def arranged(tables: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[list[tuple
       UserError: a table has other prompts or seeds than the first.
     """
     first, *others = tables
-    keys = [_key(row) for row in tables[first]]
-    runs = {name: {_key(row): row for row in rows} for name, rows in tables.items()}
-    for name in others:
-        if set(runs[name]) != set(keys):
-            raise UserError(f"--table={name}: its prompts and seeds are not those of {first}")
-    if not others or len(keys) <= _COLUMNS:
-        return [(name, runs[name][key]) for name in tables for key in keys], min(_COLUMNS, len(keys))
-    return [(name, runs[name][key]) for key in keys for name in tables], len(tables) * max(
-        1, _COLUMNS // len(tables)
-    )
+    runs = {first: list(tables[first])} if not others else align(tables)
+    n = len(runs[first])
+    if not others or n <= _COLUMNS:
+        return [(name, row) for name, rows in runs.items() for row in rows], min(_COLUMNS, n)
+    columns = len(runs) * max(1, _COLUMNS // len(runs))
+    return [(name, rows[k]) for k in range(n) for name, rows in runs.items()], columns
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, int]:
-    return row["prompt"], row["seed"]
+def align(tables: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The runs of several tables, all in the order of the first.
+
+    Args:
+      tables: name, as typed -> its runs.
+
+    Raises:
+      UserError: a table has other prompts or seeds than the first, or one of them twice.
+    """
+    keys = {name: [(row["prompt"], row["seed"]) for row in rows] for name, rows in tables.items()}
+    first = next(iter(keys))
+    for name, found in keys.items():
+        if sorted(found) != sorted(keys[first]) or len(set(found)) != len(found):
+            raise UserError(f"--table={name}: its prompts and seeds are not those of {first}, each once")
+    places = {key: place for place, key in enumerate(keys[first])}
+    return {
+        name: sorted(rows, key=lambda row: places[row["prompt"], row["seed"]])
+        for name, rows in tables.items()
+    }
 
 
 def main(arguments: Sequence[str]) -> None:
