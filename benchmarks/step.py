@@ -20,6 +20,7 @@ from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.measure import Figures, Rates, best_rates, measure
 from benchmarks.stages import make_programs
 from voxjax.config.loading import load, take_overrides
+from voxjax.heap import keep_freed_memory
 
 
 def measure_step(spec: str, overrides: list[tuple[str, str]], *, dtype: str, repeats: int) -> dict[str, Any]:
@@ -98,6 +99,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20, help="timed calls; 0 only compiles")
     parser.add_argument("--json", type=Path, help="file for the figures")
     flags, rest = parser.parse_known_args()
+    keep_freed_memory()  # as the commands do
     found = measure_step(flags.config, take_overrides(rest), dtype=flags.dtype, repeats=flags.repeats)
     if flags.json:
         flags.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

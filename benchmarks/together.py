@@ -15,6 +15,7 @@ from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.measure import Figures, Program, best_rates, measure
 from benchmarks.stages import first_step
 from voxjax.config.loading import load, take_overrides
+from voxjax.heap import keep_freed_memory
 from voxjax.training.step import make_step
 from voxjax.training.together import Together
 
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--repeats", type=int, default=10, help="timed calls for each")
     flags, rest = parser.parse_known_args()
+    keep_freed_memory()  # as the commands do
     steps, found = measure_counts(flags.config, take_overrides(rest), flags.counts, repeats=flags.repeats)
     print("| objects | step, ms | for each | objects an hour | temporary, MiB |")
     print("| --- | --- | --- | --- | --- |")

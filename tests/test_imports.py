@@ -11,7 +11,7 @@ from voxjax import command
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "voxjax"
 
-GROUND = {"structs", "errors", "files", "run_files", "command", "cameras", "schedules", "devices"}
+GROUND = {"structs", "errors", "files", "run_files", "command", "cameras", "schedules", "devices", "heap"}
 ROOT_ROOMS = {"factory", "progressive", "checkpoint", "run_config", "run"}
 COMMANDS = {"guidance.__main__" if name == "guidance" else name for name in command.COMMANDS} | {"__main__"}
 BELOW = GROUND | ROOT_ROOMS | {"config", "fields", "rendering", "augment", "guidance"}
@@ -27,7 +27,8 @@ ALLOWED = {
     "errors": set(),
     "files": {"errors"},
     "run_files": {"files"},
-    "command": {"errors"},
+    "command": {"errors", "heap"},
+    "heap": set(),
     "cameras": {"structs"},
     "schedules": {"structs"},
     "devices": set(),

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from voxjax.errors import UserError
+from voxjax.heap import keep_freed_memory
 
 COMMANDS = {
     "make": "make an object from a prompt, with whatever this machine has",
@@ -81,6 +82,7 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
     Raises:
       SystemExit: always.
     """
+    keep_freed_memory()
     try:
         main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
