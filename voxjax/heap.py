@@ -11,8 +11,8 @@ import ctypes
 import os
 from collections.abc import Mapping
 
-# Parameters of mallopt(3). One arena, as all but the main one are too small for such blocks and map them. What
-# is larger still goes back to the system: kept, it made `vox_exp:low` grow from 2.4 to 5.1 GB to save little.
+# Parameters of mallopt(3). One arena, as all but the main one are too small for such blocks and map them.
+# What is larger goes back as before: kept, it made `vox_exp:low` grow from 2.4 to 5.1 GB and saved little.
 _OPTIONS = {"M_ARENA_MAX": (-8, 1), "M_MMAP_THRESHOLD": (-3, 2**28), "M_TRIM_THRESHOLD": (-1, 2**31 - 1)}
 
 
