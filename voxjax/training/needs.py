@@ -26,7 +26,8 @@ from voxjax.training.sizes import SLOT_BYTES, StepSizes, ray_parts, step_sizes
 
 # Bytes, of the fits.
 _SLOT_BACK = 10  # a place for a sample within the backward pass; kept for it: SLOT_BYTES
-_RAY, _SUM = 44, 128  # where rays are rendered in parts: kept of a ray, and sums of gradients, a vertex
+_RAY, _SUM = 44, 12  # where rays are rendered in parts: kept of a ray, and sums of gradients, a vertex
+_PRIORS = 94  # a vertex when the rays are done with and the gradients of all terms are added up
 _PIXEL = 51  # of an augmented image
 _VERTEX = {True: (0, 48), False: (11, 26)}  # explicit grid or not: kept, and within the backward pass
 _CONE_KEPT, _CONE_FREED = 92, 36  # a sample of a field without a grid: kept, and free when its turn comes
@@ -152,9 +153,10 @@ def _field_bytes(
     kept, back = _VERTEX[explicit]
     parts = ray_parts(sizes.slots, wanted=config.cameras.ray_parts, free=free)
     rays, step = SLOT_BYTES * sizes.slots + kept * sizes.vertices + images, _SLOT_BACK * sizes.slots
-    if parts > 1:  # nothing but rays is kept, and the samples of one part come in the backward pass
+    if parts > 1:  # nothing but rays is kept; the samples of one part come in the backward pass, images gone
         rays = _RAY * sizes.rays + kept * sizes.vertices + images
-        step = (SLOT_BYTES + _SLOT_BACK) * sizes.slots // parts + _SUM * sizes.vertices
+        step = (SLOT_BYTES + _SLOT_BACK) * sizes.slots // parts + _SUM * sizes.vertices - images
+        step = max(step, (_PRIORS - back) * sizes.vertices)
     step += back * sizes.vertices
     if not explicit:
         m = config.vox_imp
