@@ -13,8 +13,9 @@
 # PYTHON picks the interpreter (3.11 or newer), PIP_ARGS is handed to every pip install, TEST_JOBS is how many
 # tests run side by side, TEST_ARGS goes to pytest, POCKET_ARGS to the two pocket commands, PICTUREBOOK_ARGS to
 # those of make picturebook (PICTUREBOOK_ARGS="--minutes=150 --without=openmoji"), THINGS_ARGS to the things and
-# the gallery, PRIMITIVES_ARGS to the primitives, PARITY_ARGS to the parity command. make parity installs PyTorch, in an environment
-# of its own; on Linux that is gigabytes of CUDA unless PIP_ARGS names a place with builds for the CPU.
+# the gallery, PRIMITIVES_ARGS to the primitives, PARITY_ARGS to the parity command. make parity installs PyTorch,
+# in an environment of its own; on Linux that is gigabytes of CUDA unless PIP_ARGS names a place with builds for
+# the CPU.
 
 PYTHON ?= python3
 PYTHONS ?= python3.11 python3.12 python3.13

@@ -17,7 +17,7 @@ PATHS = {
     "twemoji": ("package/img/twitter/64/{}.png", "PNG"),
     "fluent": ("package/assets/{}.webp", "WEBP"),
 }
-ICONS = ("noto_v1", "fluent_flat", "fxemoji", "streamline", "emojione", "emojione_v1")
+ICONS = tuple(name for name, each in sources.SOURCES.items() if each.members == sources.ICONS)
 CUBE = """mtllib cube.mtl
 v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 0 0 1\nv 1 0 1\nv 1 1 1\nv 0 1 1
 usemtl paint

@@ -16,14 +16,7 @@ from voxjax.picturebook import archives, icons, names, sources
 
 WIDTH_PX = 64
 _SVG_PX = 2 * WIDTH_PX
-_MEMBERS = {
-    "noto": re.compile(r"package/img/google/64/([0-9a-f-]+)\.png"),
-    "twemoji": re.compile(r"package/img/twitter/64/([0-9a-f-]+)\.png"),
-    "fluent": re.compile(r"package/assets/([0-9a-f-]+)\.webp"),
-    "openmoji": re.compile(r"package/color/svg/([0-9A-F-]+)\.svg"),
-}
-_ICONS = ("noto_v1", "fluent_flat", "fxemoji", "streamline", "emojione", "emojione_v1")
-EMOJI = (*_MEMBERS, *_ICONS)
+EMOJI = tuple(name for name, source in sources.SOURCES.items() if source.members != sources.MODELS)
 
 
 def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -44,12 +37,12 @@ def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(file, allow_pickle=False) as stored:
             if str(stored["digest"]) == names.digest():
                 return stored["pictures"], stored["things"]
-    draw = _opened
-    if name == "openmoji" or name in _ICONS:
+    source, draw = sources.SOURCES[name], _opened
+    if source.members == sources.ICONS or source.members.endswith("svg"):
         _refuse_without_renderer(name)
         draw = _svg
     rows, things = [], []
-    for i, files in enumerate(_files(name, archives.fetch(sources.SOURCES[name], cache))):
+    for i, files in enumerate(_files(source, archives.fetch(source, cache))):
         rows += [crop(draw(file)) for file in files]
         things += [i] * len(files)
     shown, owners = np.stack(rows), np.array(things, np.int32)
@@ -58,12 +51,12 @@ def pictures(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
     return shown, owners
 
 
-def _files(name: str, archive: Path) -> list[list[bytes]]:
+def _files(source: sources.Source, archive: Path) -> list[list[bytes]]:
     """What a package has for each thing."""
-    if name in _ICONS:
+    if source.members == sources.ICONS:
         found = icons.read(archive)
         return [icons.of(thing, found) for thing in names.things()]
-    found = archives.read_members(archive, _key_of(_MEMBERS[name]))
+    found = archives.read_members(archive, _key_of(re.compile(source.members)))
     return [[found[point] for point in thing.code_points if point in found] for thing in names.things()]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ICONS, MODELS = "icons", "models"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -19,6 +21,8 @@ class Source:
       archive: name of the package's file.
       sha256: of the archive.
       megabytes: to fetch.
+      members: pattern of its pictures' paths, what they show in its group, as code points; `ICONS` for a file
+        of drawings by name, `MODELS` for models.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Source:
     archive: str
     sha256: str
     megabytes: int
+    members: str
 
 
 SOURCES = {
@@ -47,6 +52,7 @@ SOURCES = {
             "emoji-datasource-google-16.0.0.tgz",
             "fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
             74,
+            r"package/img/google/64/([0-9a-f-]+)\.png",
         ),
         Source(
             "fluent",
@@ -59,6 +65,7 @@ SOURCES = {
             "lobehub-fluent-emoji-3d-1.1.0.tgz",
             "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
             16,
+            r"package/assets/([0-9a-f-]+)\.webp",
         ),
         Source(
             "twemoji",
@@ -71,6 +78,7 @@ SOURCES = {
             "emoji-datasource-twitter-16.0.0.tgz",
             "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877",
             62,
+            r"package/img/twitter/64/([0-9a-f-]+)\.png",
         ),
         Source(
             "openmoji",
@@ -83,6 +91,7 @@ SOURCES = {
             "openmoji-17.0.0.tgz",
             "55ee7d13485dec86e9f38c1f3a645a13382d33ff97c0cd845ee824b0aef45e68",
             4,
+            r"package/color/svg/([0-9A-F-]+)\.svg",
         ),
         Source(
             "noto_v1",
@@ -95,6 +104,7 @@ SOURCES = {
             "iconify-json-noto-v1-1.2.5.tgz",
             "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37",
             2,
+            ICONS,
         ),
         Source(
             "fluent_flat",
@@ -107,6 +117,7 @@ SOURCES = {
             "iconify-json-fluent-emoji-flat-1.2.6.tgz",
             "7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175",
             1,
+            ICONS,
         ),
         Source(
             "fxemoji",
@@ -119,6 +130,7 @@ SOURCES = {
             "iconify-json-fxemoji-1.2.2.tgz",
             "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef",
             1,
+            ICONS,
         ),
         Source(
             "streamline",
@@ -131,6 +143,7 @@ SOURCES = {
             "iconify-json-streamline-emojis-1.2.4.tgz",
             "5dac87c876b322500989828c5823143e0100d78881627a2e4081a4b897cbfdbc",
             1,
+            ICONS,
         ),
         Source(
             "emojione",
@@ -143,6 +156,7 @@ SOURCES = {
             "iconify-json-emojione-1.2.3.tgz",
             "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
             1,
+            ICONS,
         ),
         Source(
             "emojione_v1",
@@ -155,6 +169,7 @@ SOURCES = {
             "iconify-json-emojione-v1-1.2.3.tgz",
             "6641d59d48a42823fdc2b84e7427e9f302944eb98d2c7d94d6e67c139e7b37b3",
             4,
+            ICONS,
         ),
         Source(
             "furniture",
@@ -168,6 +183,7 @@ SOURCES = {
             "sweethome3d-furniture_1.8-1_all.deb",
             "3ccb90c63f9525e887a767b9cd5c8b6933b8b6b2973a615a5359ee68a2118668",
             120,
+            MODELS,
         ),
     )
 }
