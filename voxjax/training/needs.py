@@ -33,6 +33,7 @@ _VERTEX = {True: (0, 48), False: (11, 26)}  # explicit grid or not: kept, and wi
 _CONE_KEPT, _CONE_FREED = 92, 36  # a sample of a field without a grid: kept, and free when its turn comes
 _NUMBER = 4  # float32
 _CLIP_SHARE = 0.73  # of what a CLIP's derivative stores, the rest is fused away
+_CLIP_ALONE = 1.3  # times that where rays are rendered in parts, and keep nothing that a CLIP could reuse
 _REMAT_ON_CPU = 0.82  # of that, with clip.remat
 _LAYERS = 12  # of a CLIP, one of which is there whole with clip.remat
 
@@ -107,8 +108,10 @@ def _needs_at(
     state = 3 * tree_bytes(variables["params"]) + tree_bytes(variables["tracked"])
     found = [clips.needs(spec, sizes.images) for spec in active]
     weights, activations, batches = zip(*found, strict=True)
-    rays, back = _field_bytes(config, sizes, explicit=is_explicit(field), free=clips.free)
-    return Needs(2 * state, sum(weights), rays, back, sum(activations), batches)
+    parts = ray_parts(sizes.slots, wanted=config.cameras.ray_parts, free=clips.free) if sizes.vertices else 1
+    rays, back = _field_bytes(config, sizes, parts, explicit=is_explicit(field))
+    of_clips = int(sum(activations) * (_CLIP_ALONE if parts > 1 else 1.0))
+    return Needs(2 * state, sum(weights), rays, back, of_clips, batches)
 
 
 def _active(specs: tuple[GuideSpec, ...], step: int) -> tuple[GuideSpec, ...]:
@@ -140,9 +143,7 @@ class _Clips:
         return tree_bytes(guidance.params), int(batch * each), batch
 
 
-def _field_bytes(
-    config: ConfigDict, sizes: StepSizes, *, explicit: bool, free: int | None
-) -> tuple[int, int]:
+def _field_bytes(config: ConfigDict, sizes: StepSizes, parts: int, *, explicit: bool) -> tuple[int, int]:
     """(kept by field, renderer and augmentation, on top within their backward pass)."""
     images = _PIXEL * sizes.images * sizes.pixels
     if not sizes.vertices:
@@ -151,7 +152,6 @@ def _field_bytes(
         chunk = _NUMBER * numbers * min(f.chunk, sizes.slots)
         return _CONE_KEPT * sizes.slots + images, max(chunk - _CONE_FREED * sizes.slots, 0)
     kept, back = _VERTEX[explicit]
-    parts = ray_parts(sizes.slots, wanted=config.cameras.ray_parts, free=free)
     rays, step = SLOT_BYTES * sizes.slots + kept * sizes.vertices + images, _SLOT_BACK * sizes.slots
     if parts > 1:  # nothing but rays is kept; the samples of one part come in the backward pass, images gone
         rays = _RAY * sizes.rays + kept * sizes.vertices + images
