@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ import jax
 from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.measure import Figures, Rates, best_rates, measure
 from benchmarks.stages import make_programs
+from voxjax.command import run_command
 from voxjax.config.loading import load, take_overrides
-from voxjax.heap import keep_freed_memory
 
 
 def measure_step(spec: str, overrides: list[tuple[str, str]], *, dtype: str, repeats: int) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -98,8 +99,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto", help="type that the CLIPs compute in")
     parser.add_argument("--repeats", type=int, default=20, help="timed calls; 0 only compiles")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    flags, rest = parser.parse_known_args()
-    keep_freed_memory()  # as the commands do
+    flags, rest = parser.parse_known_args(arguments)
     found = measure_step(flags.config, take_overrides(rest), dtype=flags.dtype, repeats=flags.repeats)
     if flags.json:
         flags.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -107,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

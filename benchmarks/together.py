@@ -14,8 +14,8 @@ import jax
 from benchmarks.guides import LARGEST, outlined, with_random_weights
 from benchmarks.measure import Figures, Program, best_rates, measure
 from benchmarks.stages import first_step
+from voxjax.command import run_command
 from voxjax.config.loading import load, take_overrides
-from voxjax.heap import keep_freed_memory
 from voxjax.training.step import make_step
 from voxjax.training.together import Together
 
@@ -47,7 +47,7 @@ def measure_counts(
     return config.steps, figures
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -55,8 +55,7 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="any key of it can be set with --config.key=value")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--repeats", type=int, default=10, help="timed calls for each")
-    flags, rest = parser.parse_known_args()
-    keep_freed_memory()  # as the commands do
+    flags, rest = parser.parse_known_args(arguments)
     steps, found = measure_counts(flags.config, take_overrides(rest), flags.counts, repeats=flags.repeats)
     print("| objects | step, ms | for each | objects an hour | temporary, MiB |")
     print("| --- | --- | --- | --- | --- |")
@@ -68,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -33,8 +33,8 @@ _VERTEX = {True: (0, 48), False: (11, 26)}  # explicit grid or not: kept, and wi
 _CONE_KEPT, _CONE_FREED = 92, 36  # a sample of a field without a grid: kept, and free when its turn comes
 _NUMBER = 4  # float32
 _CLIP_SHARE = 0.73  # of what a CLIP's derivative stores, the rest is fused away
-_CLIP_ALONE = 1.3  # times that where rays are rendered in parts, and keep nothing that a CLIP could reuse
 _REMAT_ON_CPU = 0.82  # of that, with clip.remat
+_CLIP_ALONE = 1.3  # times all of that where rays come in parts, and keep nothing that a CLIP could reuse
 _LAYERS = 12  # of a CLIP, one of which is there whole with clip.remat
 
 
