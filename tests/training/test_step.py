@@ -33,6 +33,7 @@ def real(tiny_clip):
         cameras__elevation_deg=(0.0, 0.0),
         cameras__focal_multiplier=3.0,
         progressive__boundaries=(),
+        progressive__occupancy_every=0.0,
         loss__kl=0.0,
         loss__tv=1000.0,
         clip2__model=tiny_clip,

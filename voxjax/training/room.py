@@ -33,7 +33,7 @@ class Room:
     Attributes:
       samples: of the renderer; None for fields without a grid, whose number of samples is fixed.
       vertices: that are evaluated; None for all.
-      all_on: whether no sample of a training view can fall on a vertex that is off.
+      all_on: whether no sample of a training view can fall on a vertex that is off, on this grid, ever.
     """
 
     samples: SampleBudget | None = None
@@ -84,8 +84,9 @@ def choose_room(
         return Room()
     occupancy = tracked["occupancy"]
     on = np.asarray(occupancy)
-    # Where all that training can see is on, nothing has to be asked.
-    all_on = bool(np.all(on | ~np.asarray(first_occupancy(config, plan, stage))))
+    # Where all that training can see is on and stays so, nothing has to be asked. Before a first test it is
+    # asked all the same, for a few percent of a step: another program would take many steps to compile.
+    all_on = not plan.occupancy_every and bool(np.all(on | ~np.asarray(first_occupancy(config, plan, stage))))
     samples = _choose_budget(config, plan, stage, occupancy, all_on=all_on)
     n_slots = samples.per_ray * config.cameras.views_per_step * config.cameras.width_px**2
     parts = ray_parts(n_slots, wanted=config.cameras.ray_parts, free=free)
