@@ -74,9 +74,10 @@ def count_samples(
     per_ray: int = 0,
     occupied: Callable[[Any, Array], Array] | None = None,
 ) -> tuple[Array, Array]:
-    """(samples on the fullest ray [], samples that need a slot in the flat list []) for rays [n_rays].
+    """(samples on the fullest ray [n_poses], samples that need a slot in the flat list [n_poses]).
 
-    With `occupied`, which needs `per_ray`, only occupied samples count for the second.
+    Of rays [n_poses, height, width], one view at a time. With `occupied`, which needs `per_ray`, only
+    occupied samples count for the second.
     """
     geometry: dict[str, Any] = {
         "lower": lower,
@@ -86,12 +87,17 @@ def count_samples(
         "step_size": step_size,
         "clip": clip,
     }
-    count = sample_range(rays, **geometry)[2]
-    if occupied is None:
-        return jnp.max(count), jnp.sum(count)
-    placement = place_in_box(rays, **geometry, interval=0.0, per_ray=per_ray)
-    valid = placement.valid & occupied(scene, positions_of(rays, placement.distance))
-    return jnp.max(count), jnp.sum(valid)
+
+    def of_view(view: Rays) -> tuple[Array, Array]:
+        view = flatten(view)
+        count = sample_range(view, **geometry)[2]
+        if occupied is None:
+            return jnp.max(count), jnp.sum(count)
+        placement = place_in_box(view, **geometry, interval=0.0, per_ray=per_ray)
+        valid = placement.valid & occupied(scene, positions_of(view, placement.distance))
+        return jnp.max(count), jnp.sum(valid)
+
+    return jax.lax.map(of_view, rays)
 
 
 def budget_for(
@@ -135,14 +141,11 @@ def budget_for(
         "clip": clip,
     }
     n_rays = int(np.prod(rays.origins.shape[1:-1]))
-    views = [flatten(jax.tree.map(lambda leaf, i=i: leaf[i], rays)) for i in range(rays.origins.shape[0])]
-    longest = max(int(count_samples(scene, view, **geometry)[0]) for view in views)
+    longest = int(np.max(count_samples(scene, rays, **geometry)[0]))
     # One ray's count changes little between neighbouring views, and never beyond the depth range.
     deepest = int(np.ceil((far - near) / step_size)) + 1
     per_ray = min(round_up(int(np.ceil(longest * 1.02)) + 1), round_up(deepest))
-    fullest = max(
-        int(count_samples(scene, view, **geometry, per_ray=per_ray, occupied=occupied)[1]) for view in views
-    )
+    fullest = int(np.max(count_samples(scene, rays, **geometry, per_ray=per_ray, occupied=occupied)[1]))
     capacity = round_up(int(np.ceil(fullest * slack)) * views_per_step)
     every_slot = per_ray * n_rays * views_per_step
     return SampleBudget(per_ray, capacity if capacity < WORTH_A_LIST * every_slot else every_slot)

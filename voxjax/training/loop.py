@@ -66,6 +66,7 @@ class Trainer:
         self._plan: Plan = make_plan(config)
         self._key = jax.random.key(config.seed)
         self._programs: tuple[Any, Callable[..., Any]] | None = None
+        self._bakes: dict[Stage, Callable[..., Any]] = {}
         self._optimiser = make_optimiser(assembly.make_optimiser_options(config))
         self._inputs: Any = None
         self._specs = guides[0].specs
@@ -143,10 +144,10 @@ class Trainer:
         return transition(state, plan=self._plan, bake=self._bake, init_optimiser=init)[0]
 
     def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
-        field = make_stage_field(self._config, self._plan, stage)
-        return jax.jit(lambda variables: field.apply(variables, method="bake"))(
-            {"params": params, "tracked": tracked}
-        )
+        if stage not in self._bakes:
+            field = make_stage_field(self._config, self._plan, stage)
+            self._bakes = {stage: jax.jit(lambda variables: field.apply(variables, method="bake"))}
+        return self._bakes[stage]({"params": params, "tracked": tracked})
 
     def _prepare(self, step: int, states: Sequence[TrainState]) -> None:
         """Makes the compiled step fit grid, occupancy and guiding models, unless it does already."""

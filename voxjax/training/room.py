@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import jax
@@ -136,13 +137,7 @@ def _choose_budget(
     azimuths = np.linspace(first, last, 7, endpoint=False)
     azimuth, elevation = (a.ravel() for a in np.meshgrid(azimuths, elevations))
     focal = cameras.focal_px(c.width_px, multiplier=c.focal_multiplier)
-
-    @jax.jit  # one small program instead of dozens of tiny ones
-    def rays_of(azimuth: Array, elevation: Array) -> Rays:
-        poses = cameras.orbit_pose(azimuth, elevation, c.radius)
-        return cameras.camera_rays(poses, width_px=c.width_px, height_px=c.width_px, focal=focal)
-
-    rays = rays_of(azimuth, elevation)
+    rays = _rays_of(azimuth, elevation, c.radius, focal, width_px=c.width_px)
     lower, upper = jnp.asarray(plan.lower, jnp.float32), jnp.asarray(plan.upper, jnp.float32)
     # Only the occupancy is asked, so the values need not be there.
     scene = VoxelGrid(jnp.zeros((2, 2, 2, 4)), jnp.zeros(()), occupancy, lower, upper)
@@ -161,6 +156,13 @@ def _choose_budget(
         scene, rays, **geometry, clip=grid.occupied_box(scene), occupied=grid.is_occupied, slack=_PART_SLACK
     )
     return SampleBudget(_halve(whole.per_ray, part.per_ray), _halve(whole.capacity, part.capacity))
+
+
+@partial(jax.jit, static_argnames=("width_px",))
+def _rays_of(azimuth: Array, elevation: Array, radius: float, focal: float, *, width_px: int) -> Rays:
+    """Rays [n, width, width] of cameras at azimuths and elevations [n], degrees."""
+    poses = cameras.orbit_pose(azimuth, elevation, radius)
+    return cameras.camera_rays(poses, width_px=width_px, height_px=width_px, focal=focal)
 
 
 def _halve(whole: int, need: int) -> int:
