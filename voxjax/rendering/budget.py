@@ -53,6 +53,9 @@ class SampleBudget:
 WHOLE_SLACK = 1.02
 """Room to spare where every sample in the box counts: no view had 1.001 times those of the views asked."""
 
+LONGEST_SLACK = 1.02
+"""Room to spare on a ray: the longest changes little between neighbouring views."""
+
 
 def round_up(n: int) -> int:
     """The next number of the form m * 2^k, m in 32 .. 63, so that few different sizes are ever compiled."""
@@ -142,9 +145,8 @@ def budget_for(
     }
     n_rays = int(np.prod(rays.origins.shape[1:-1]))
     longest = int(np.max(count_samples(scene, rays, **geometry)[0]))
-    # One ray's count changes little between neighbouring views, and never beyond the depth range.
     deepest = int(np.ceil((far - near) / step_size)) + 1
-    per_ray = min(round_up(int(np.ceil(longest * 1.02)) + 1), round_up(deepest))
+    per_ray = min(round_up(int(np.ceil(longest * LONGEST_SLACK)) + 1), round_up(deepest))
     fullest = int(np.max(count_samples(scene, rays, **geometry, per_ray=per_ray, occupied=occupied)[1]))
     capacity = round_up(int(np.ceil(fullest * slack)) * views_per_step)
     every_slot = per_ray * n_rays * views_per_step

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from voxjax import cameras
 from voxjax.progressive import Plan, Stage
-from voxjax.rendering.budget import WHOLE_SLACK, WORTH_A_LIST, round_up
+from voxjax.rendering.budget import LONGEST_SLACK, WHOLE_SLACK, WORTH_A_LIST, round_up
 
 _GRID = 16  # rays along a side of the picture that stand for all of them
 
@@ -77,7 +77,7 @@ def step_sizes(config: ConfigDict, plan: Plan, stage: Stage) -> StepSizes:
         counts = np.floor(chords(config, plan) / stage.step_size) + 1
         near, far = cameras.near_far(c.radius)
         deepest = math.ceil((far - near) / stage.step_size) + 1
-        slots = rays * min(round_up(math.ceil(counts.max() * 1.02) + 1), round_up(deepest))
+        slots = rays * min(round_up(math.ceil(counts.max() * LONGEST_SLACK) + 1), round_up(deepest))
         fullest = counts.mean(axis=1).max() * c.width_px**2
         entries = round_up(math.ceil(fullest * WHOLE_SLACK) * c.views_per_step)
         entries = entries if entries < WORTH_A_LIST * slots else slots
