@@ -13,7 +13,6 @@ from voxjax.factory import make_plan, make_stage_field
 from voxjax.progressive import transition
 from voxjax.structs import TrainState
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
-from voxjax.training.room import choose_room
 
 ALPHA_INIT = 1e-2
 
@@ -151,33 +150,3 @@ def test_the_threshold_is_on_alpha_at_the_current_scale(small):
         after, _ = transition(make(2, values, np.ones(stage.shape, bool)), **arguments)
         assert np.asarray(after.tracked["occupancy"]).all() == stays
         assert np.asarray(after.tracked["occupancy"]).any() == stays
-
-
-def test_the_room_for_samples_shrinks_with_occupancy_and_depends_on_nothing_else(small, tiny_clip):
-    plan, _, _ = small
-    config = load(f"{ROOT}/configs/base.py", overrides(tiny_clip))
-    stage = plan.stage_at(5)
-    full = np.ones(stage.shape, bool)
-    few = np.zeros(stage.shape, bool)
-    few[4:6, 4:6, 4:6] = True
-    whole, part = (
-        choose_room(config, plan, stage, {"occupancy": jnp.asarray(mask)}).samples for mask in (full, few)
-    )
-    assert part.capacity * 4 <= whole.capacity and part.per_ray <= whole.per_ray
-    assert whole.capacity % part.capacity == 0 or whole.capacity // part.capacity in (2, 4, 8, 16, 32, 64)
-    again = choose_room(config, plan, stage, {"occupancy": jnp.asarray(few)})
-    assert again.samples == part and not again.all_on and again.vertices is None
-
-
-def test_a_first_test_that_empties_little_asks_for_no_other_program(small, tiny_clip):
-    plan, _, _ = small
-    config = load(f"{ROOT}/configs/base.py", overrides(tiny_clip))
-    stage = plan.stage_at(5)
-    before = np.ones(stage.shape, bool)
-    after = before.copy()
-    after[0] = False
-    rooms = [choose_room(config, plan, stage, {"occupancy": jnp.asarray(mask)}) for mask in (before, after)]
-    assert plan.occupancy_every and rooms[0] == rooms[1]
-    never = dataclasses.replace(plan, occupancy_every=0)
-    assert choose_room(config, never, stage, {"occupancy": jnp.asarray(before)}).all_on
-    assert not choose_room(config, never, stage, {"occupancy": jnp.asarray(after)}).all_on
