@@ -10,11 +10,16 @@ def scalars(transmittance, overflow=0.0):
 
 
 @pytest.mark.parametrize(
-    ("transmittance", "state", "advice"),
-    [(0.999, "empty", "field.alpha_init ten times"), (0.001, "full", "rate_density")],
+    ("transmittance", "state", "on_grid", "advice"),
+    [
+        (0.999, "empty", True, "field.alpha_init ten times"),
+        (0.001, "full", True, "rate_density"),
+        (0.999, "empty", False, "a field that has a grid"),
+        (0.001, "full", False, "rate_network"),
+    ],
 )
-def test_an_empty_or_full_scene_is_named_once_with_a_remedy(transmittance, state, advice):
-    watch = SceneWatch(100)
+def test_an_empty_or_full_scene_is_named_once_with_a_remedy(transmittance, state, on_grid, advice):
+    watch = SceneWatch(100, on_grid=on_grid)
     steps = list(range(50, 501, 50))
     said = {step: watch.look(step, scalars(transmittance)) for step in steps}
     assert [step for step in steps if said[step]] == [150]

@@ -48,7 +48,7 @@ class Member:
         self.config, self.workdir = config, Path(workdir)
         self.timing = Timing(workdir)
         self._checkpoints = Checkpoints(self.workdir / CHECKPOINTS, keep=config.checkpoint.keep)
-        self._watch = SceneWatch(config.log.warn_after)
+        self._watch = SceneWatch(config.log.warn_after, on_grid=config.field.name != "dream_fields")
         self._writer: ScalarWriter | None = None
         self._writes = hosts.is_first()
 

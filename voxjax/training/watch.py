@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_ON_GRID = {
+    "empty": "start anew with field.alpha_init ten times as high",
+    "full": "lower field.alpha_init, loss.kl or optimiser.rate_density, or raise loss.transmittance",
+}
+# A network whose density is gone has no gradient left, and no prior that brings it back.
+_WITHOUT_GRID = {
+    "empty": "start anew with another prompt, or a field with a grid, which the sphere prior holds together",
+    "full": "lower optimiser.rate_network or raise loss.transmittance",
+}
+
 
 class SceneWatch:
     """Notices a scene that stays empty or full, and samples that found no room.
 
     Args:
       patience: steps that the scene may stay so.
+      on_grid: whether the field has a grid, and with it the keys that the advice names.
     """
 
     EMPTY, FULL = 0.99, 0.01
 
-    def __init__(self, patience: int):
-        self._patience = patience
+    def __init__(self, patience: int, *, on_grid: bool = True):
+        self._patience, self._advice = patience, _ON_GRID if on_grid else _WITHOUT_GRID
         self._since: dict[str, int] = {}
         self._told: set[str] = set()
 
@@ -36,18 +47,13 @@ class SceneWatch:
                 fresh.append(self._words(name, step - first, mean, lost))
         return fresh
 
-    @staticmethod
-    def _words(name: str, steps: int, mean: float, lost: float) -> str:
+    def _words(self, name: str, steps: int, mean: float, lost: float) -> str:
         if name == "overflow":
             return (
                 f"warning: {int(lost)} samples or vertices of a step found no room and were left out; "
                 "pictures are right, training is slightly off. Lower field.side, or report this config"
             )
-        advice = {
-            "empty": "start anew with field.alpha_init ten times as high",
-            "full": "lower field.alpha_init, loss.kl or optimiser.rate_density, or raise loss.transmittance",
-        }[name]
         return (
             f"warning: the scene has been {name} for {steps} steps (mean transmittance {mean:.3f}); "
-            f"to change that, {advice}"
+            f"to change that, {self._advice[name]}"
         )
