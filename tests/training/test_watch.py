@@ -14,7 +14,7 @@ def scalars(transmittance, overflow=0.0):
     [
         (0.999, "empty", True, "field.alpha_init ten times"),
         (0.001, "full", True, "rate_density"),
-        (0.999, "empty", False, "a field that has a grid"),
+        (0.999, "empty", False, "a field with a grid"),
         (0.001, "full", False, "rate_network"),
     ],
 )
