@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,6 @@ class Trainer:
         self._plan: Plan = make_plan(config)
         self._key = jax.random.key(config.seed)
         self._programs: tuple[Any, Callable[..., Any]] | None = None
-        self._bakes: dict[Stage, Callable[..., Any]] = {}
         self._optimiser = make_optimiser(assembly.make_optimiser_options(config))
         self._inputs: Any = None
         self._specs = guides[0].specs
@@ -144,10 +144,7 @@ class Trainer:
         return transition(state, plan=self._plan, bake=self._bake, init_optimiser=init)[0]
 
     def _bake(self, stage: Stage, params: Any, tracked: Any) -> Any:
-        if stage not in self._bakes:
-            field = make_stage_field(self._config, self._plan, stage)
-            self._bakes = {stage: jax.jit(lambda variables: field.apply(variables, method="bake"))}
-        return self._bakes[stage]({"params": params, "tracked": tracked})
+        return _bake(make_stage_field(self._config, self._plan, stage), params, tracked)
 
     def _prepare(self, step: int, states: Sequence[TrainState]) -> None:
         """Makes the compiled step fit grid, occupancy and guiding models, unless it does already."""
@@ -239,6 +236,11 @@ class Trainer:
         for member, each in zip(self._members, scalars, strict=True):
             member.refuse_stuck(done, each)
         return scalars
+
+
+@partial(jax.jit, static_argnames=("field",))
+def _bake(field: Any, params: Any, tracked: Any) -> Any:
+    return field.apply({"params": params, "tracked": tracked}, method="bake")
 
 
 def show_warnings() -> None:

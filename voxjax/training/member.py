@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from voxjax.checkpoint import Checkpoints, to_state
 from voxjax.errors import UserError
+from voxjax.fields import FIELDS, has_grid
 from voxjax.run import CHECKPOINTS
 from voxjax.structs import TrainState
 from voxjax.training import hosts
@@ -48,7 +49,7 @@ class Member:
         self.config, self.workdir = config, Path(workdir)
         self.timing = Timing(workdir)
         self._checkpoints = Checkpoints(self.workdir / CHECKPOINTS, keep=config.checkpoint.keep)
-        self._watch = SceneWatch(config.log.warn_after, on_grid=config.field.name != "dream_fields")
+        self._watch = SceneWatch(config.log.warn_after, on_grid=has_grid(FIELDS.get(config.field.name)))
         self._writer: ScalarWriter | None = None
         self._writes = hosts.is_first()
 
