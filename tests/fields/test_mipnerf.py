@@ -104,14 +104,14 @@ def test_the_default_network_has_the_sizes_of_dream_fields():
 def test_values_equal_a_float64_loop():
     field, variables = build()
     scene = bake(field, variables, origin=jnp.array([0.1, -0.2, 0.3]))
-    samples = gaussians((2, 3))
+    samples, basis = gaussians((2, 3)), variables["tracked"]["basis"]
     density, colour = run(field.query, scene, samples)
     assert density.shape == (2, 3) and colour.shape == (2, 3, 3)
     for i in np.ndindex(2, 3):
         mean = np.asarray(samples.positions[i], np.float64) + [0.1, -0.2, 0.3]
         along, across = float(samples.variance_along[i]), float(samples.variance_across[i])
         direction = np.asarray(samples.direction[i], np.float64)
-        expected = forward(variables["params"], scene.basis, mean, direction, along, across)
+        expected = forward(variables["params"], basis, mean, direction, along, across)
         np.testing.assert_allclose(density[i], expected[0], rtol=2e-5)
         np.testing.assert_allclose(colour[i], expected[1], rtol=2e-5)
     assert np.ptp(density) > 0.1 and np.ptp(colour) > 0.1
@@ -208,14 +208,38 @@ def test_a_baked_scene_carries_what_the_state_carries():
     variables["tracked"] = dict(variables["tracked"], origin=jnp.array([1.0, 2.0, 3.0]))
     scene = field.apply(variables, method="bake")
     np.testing.assert_array_equal(scene.origin, [1.0, 2.0, 3.0])
-    jax.tree.map(np.testing.assert_array_equal, scene.params, variables["params"]["network"])
-    np.testing.assert_array_equal(scene.basis, variables["tracked"]["basis"])
-    np.testing.assert_array_equal(scene.basis[-3:], np.eye(3))
+    np.testing.assert_array_equal(variables["tracked"]["basis"][-3:], np.eye(3))
     fresh, other = start(field)[0], start(field, seed=7)[0]
     np.testing.assert_array_equal(fresh["origin"], np.zeros(3))
     np.testing.assert_array_equal(other["basis"], fresh["basis"])
     drawn = [start(build(encoding="fourier")[0], seed=seed)[0]["basis"] for seed in (0, 7)]
     assert not np.array_equal(*drawn), "this basis comes from the key"
+    field, variables = build(encoding="fourier")
+    scene = field.apply(variables, method="bake")
+    jax.tree.map(np.testing.assert_array_equal, scene.params, variables["params"]["network"])
+    np.testing.assert_array_equal(scene.basis, variables["tracked"]["basis"])
+
+
+@pytest.mark.parametrize("sizes, kept", [({}, None), ({"n_features": 128, "max_exponent": 8.0}, 63)])
+def test_equal_waves_are_reckoned_once_with_the_values_and_gradients_of_all(sizes, kept):
+    field, variables = build(**sizes)
+    samples, basis = gaussians((40,)), np.asarray(variables["tracked"]["basis"])
+    scene = bake(field, variables)
+    assert len(scene.basis) == len({tuple(wave) for wave in basis}) < len(basis)
+    assert kept in (None, len(scene.basis))
+
+    def value(params, merged):
+        scene = field.apply({**variables, "params": params}, method="bake")
+        if not merged:
+            scene = scene.replace(params=params["network"], basis=jnp.asarray(basis))
+        density, colour = field.query(scene, samples)
+        return jnp.sum(jnp.sin(density) + jnp.sum(colour**2, axis=-1)), (density, colour)
+
+    run = jax.jit(jax.value_and_grad(value, has_aux=True), static_argnums=1)
+    once, all_of_them = run(variables["params"], True), run(variables["params"], False)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), once, all_of_them)
+    rows = np.abs(once[1]["network"]["first"]["kernel"]).max(axis=-1)
+    assert (rows[: len(basis)] > 1e-4).all(), "every cosine's row learns, also those of waves that are zero"
 
 
 def test_integration_is_a_switch_and_samples_without_extent_are_points():

@@ -12,6 +12,8 @@ for any basis instead of the axes); `fourier_basis` Dream Fields (text), `releas
 
 from __future__ import annotations
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -81,6 +83,25 @@ def released_basis(*, n_features: int = 128, max_exponent: float = 8.0) -> Array
         directions /= jnp.linalg.norm(directions, axis=-1, keepdims=True)
         magnitudes = 2.0 ** (max_exponent * jax.random.uniform(key, (n_features,), jnp.float32))
     return jnp.concatenate([jnp.trunc(magnitudes * directions).T, jnp.eye(3)])
+
+
+@functools.cache
+def equal_waves(n_features: int, max_exponent: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which waves of `released_basis` are one and the same, as half of them are and more: zero above all.
+
+    Args:
+      n_features: of the basis.
+      max_exponent: of the basis.
+
+    Returns:
+      (rows of the basis with each wave once, at its first place [n_kept]; for each row which of these it is
+      [n_features + 3]), int. With the defaults 63 of 131 are kept.
+    """
+    with jax.ensure_compile_time_eval():
+        basis = np.asarray(released_basis(n_features=n_features, max_exponent=max_exponent))
+    _, first, place = np.unique(basis, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[place.reshape(-1)]
 
 
 def axis_basis(n_octaves: int) -> Array:

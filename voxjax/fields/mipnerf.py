@@ -17,11 +17,12 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax import struct
 from jax import lax
 
-from voxjax.fields import encoding
+from voxjax.fields import encoding, residual
 from voxjax.fields.activation import raw_to_colour, raw_to_density
 from voxjax.fields.residual import ResidualNetwork
 from voxjax.structs import Samples
@@ -34,8 +35,9 @@ class MipScene:
     """What a query of the field reads.
 
     Attributes:
-      params: parameters of `ResidualNetwork`.
-      basis: [n_waves, 3], basis of the encoding, radians per scene unit.
+      params: parameters of `ResidualNetwork`, for the waves of `basis`.
+      basis: [n_waves, 3], basis of the encoding, radians per scene unit; what is known to be equal in the
+        field's own basis stands here once.
       origin: [3], added to world positions; scene units.
       scale: [], factor on the standard deviations of the samples' Gaussians.
       lower: [3], smallest corner of the field's box, world frame; it moves as the origin does.
@@ -212,8 +214,14 @@ class MipNerf(nn.Module):
         def start(key: Array) -> Any:
             return self._network().init(key, jnp.zeros((1, 2 * basis.shape[0])))["params"]
 
+        params = self.param("network", start)
+        if self.encoding == "released":
+            # The other bases are drawn by the run's key, or have no two waves that are equal.
+            kept, place = encoding.equal_waves(self.n_features, self.max_exponent)
+            channels = np.concatenate([place, len(kept) + place])  # cosines, then sines
+            basis, params = basis[kept], residual.merge_inputs(params, channels)
         return MipScene(
-            params=self.param("network", start),
+            params=params,
             basis=basis,
             origin=origin,
             scale=scale,

@@ -7,8 +7,12 @@ biases zero, layer norm with epsilon 1e-6).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 Array = jax.Array
@@ -39,3 +43,19 @@ class ResidualNetwork(nn.Module):
             x = x + nn.Dense(self.width, dtype=self.dtype, name=f"narrow_{i}")(y)
         x = nn.swish(nn.Dense(self.width, dtype=self.dtype, name="last")(x))
         return nn.Dense(4, dtype=self.dtype, name="raw")(x).astype(jnp.float32)
+
+
+def merge_inputs(params: Mapping[str, Any], place: np.ndarray) -> dict[str, Any]:
+    """The same network for features of which some are equal, and then are given once.
+
+    Args:
+      params: of `ResidualNetwork`.
+      place: [channels] int, for each channel the one of the smaller network that it is equal to; 0 to the
+        largest, none left out.
+
+    Returns:
+      `params` with the rows of the first layer's kernel that meet the same value added up.
+    """
+    first = params["first"]
+    kernel = jax.ops.segment_sum(first["kernel"], place, num_segments=int(place.max()) + 1)
+    return {**params, "first": {**first, "kernel": kernel}}
