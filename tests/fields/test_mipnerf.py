@@ -1,4 +1,4 @@
-"""Dream Fields' field: sizes, values against a float64 loop, chunks, the origin, and what its switches do."""
+"""Dream Fields' field: values against a float64 loop, chunks, equal waves, and what its switches do."""
 
 from __future__ import annotations
 
@@ -10,46 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.mip_field import SMALL, bake, build, gaussians, points, run
 
 from voxjax.fields import encoding
-from voxjax.fields.mipnerf import MipNerf, track
-from voxjax.structs import Samples
-
-SMALL = {"width": 8, "hidden": 12, "n_blocks": 2, "n_features": 5, "max_exponent": 3.0}
-run = functools.partial(jax.jit, static_argnums=0)(lambda query, scene, samples: query(scene, samples))
-
-
-@functools.cache
-def start(field, seed=0):
-    """What is tracked at the start, and the shapes of the parameters."""
-    tracked = jax.jit(lambda key: field.init(key, method="bake")["tracked"])(jax.random.key(seed))
-    return tracked, jax.eval_shape(lambda key: field.init(key, method="bake")["params"], jax.random.key(0))
-
-
-def build(**options):
-    """A small field and its variables, with parameters of which none is 0 or 1 as at the start."""
-    field = MipNerf(**{**SMALL, **options})
-    tracked, shapes = start(field)
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: (0.4 * rng.normal(size=leaf.shape)).astype(np.float32), shapes)
-    return field, {"params": params, "tracked": tracked}
-
-
-def bake(field, variables, **changes):
-    return dataclasses.replace(field.apply(variables, method="bake"), **changes)
-
-
-def gaussians(shape, seed=1):
-    rng = np.random.default_rng(seed)
-    direction = rng.normal(size=shape + (3,))
-    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
-    arrays = rng.uniform(-1, 1, shape + (3,)), direction, *rng.uniform(0.0, 0.1, (2,) + shape)
-    positions, direction, along, across = (jnp.asarray(a, jnp.float32) for a in arrays)
-    return Samples(positions, jnp.float32(1.0), direction, along, across)
-
-
-def points(samples):
-    return Samples(samples.positions, samples.interval)
+from voxjax.fields.mipnerf import MipNerf
 
 
 def forward(params, basis, mean, direction, along, across):
@@ -154,72 +118,6 @@ def test_chunks_bound_the_memory_of_a_training_step():
     assert memory[2**7] < memory[2**10] / 2
 
 
-def test_an_origin_moves_the_scene_and_positions_against_it():
-    field, variables = build()
-    samples, origin = points(gaussians((10,))), jnp.array([0.3, -0.1, 0.7])
-    moved = run(field.query, bake(field, variables, origin=origin), samples)
-    shifted = dataclasses.replace(samples, positions=samples.positions + origin)
-    still = run(field.query, bake(field, variables), shifted)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved, still)
-    assert np.abs(moved[0] - run(field.query, bake(field, variables), samples)[0]).max() > 1e-2
-
-
-def test_the_origin_follows_an_object_and_ignores_an_empty_scene():
-    axis = np.linspace(-1, 1, 17)
-    points = jnp.asarray(np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3))
-    variables = build()[1]
-
-    @jax.jit
-    def step(tracked, object_at, amount):
-        # A blob in the field's frame, seen from the world's.
-        offset = points + tracked["origin"] - object_at
-        density = amount * jnp.exp(-jnp.sum(offset**2, -1) / 0.08)
-        centroid = jnp.sum(density[:, None] * points, axis=0) / jnp.sum(density)
-        return track(tracked, centroid, decay=0.9), centroid
-
-    tracked, place = variables["tracked"], jnp.array([0.3, -0.4, 0.2])
-    distances = []
-    for _ in range(50):
-        tracked, centroid = step(tracked, place, 5.0)
-        distances.append(float(jnp.linalg.norm(tracked["origin"] - place)))
-    assert distances[0] > 0.4 and distances[-1] < 0.01
-    assert (np.diff(distances) < 0).all()
-    np.testing.assert_allclose(centroid, 0.0, atol=0.02)
-    before = np.asarray(tracked["origin"])
-    tracked, centroid = step(tracked, place, 0.0)
-    assert not np.isfinite(centroid).any()
-    np.testing.assert_array_equal(tracked["origin"], before)
-    np.testing.assert_array_equal(tracked["basis"], variables["tracked"]["basis"])
-    for _ in range(50):
-        tracked, _ = step(tracked, -place, 5.0)
-    np.testing.assert_allclose(tracked["origin"], -place, atol=0.01)
-    half = track(tracked, jnp.array([1.0, jnp.nan, 0.0]))
-    np.testing.assert_array_equal(half["origin"], tracked["origin"])
-
-
-def test_the_default_decay_moves_the_origin_by_a_thousandth():
-    tracked = {"origin": jnp.array([0.5, 0.0, 0.0]), "basis": jnp.zeros((1, 3))}
-    moved = MipNerf.track(tracked, jnp.array([1.0, -2.0, 0.0]))
-    np.testing.assert_allclose(moved["origin"], [0.501, -0.002, 0.0], rtol=1e-5)
-
-
-def test_a_baked_scene_carries_what_the_state_carries():
-    field, variables = build()
-    variables["tracked"] = dict(variables["tracked"], origin=jnp.array([1.0, 2.0, 3.0]))
-    scene = field.apply(variables, method="bake")
-    np.testing.assert_array_equal(scene.origin, [1.0, 2.0, 3.0])
-    np.testing.assert_array_equal(variables["tracked"]["basis"][-3:], np.eye(3))
-    fresh, other = start(field)[0], start(field, seed=7)[0]
-    np.testing.assert_array_equal(fresh["origin"], np.zeros(3))
-    np.testing.assert_array_equal(other["basis"], fresh["basis"])
-    drawn = [start(build(encoding="fourier")[0], seed=seed)[0]["basis"] for seed in (0, 7)]
-    assert not np.array_equal(*drawn), "this basis comes from the key"
-    field, variables = build(encoding="fourier")
-    scene = field.apply(variables, method="bake")
-    jax.tree.map(np.testing.assert_array_equal, scene.params, variables["params"]["network"])
-    np.testing.assert_array_equal(scene.basis, variables["tracked"]["basis"])
-
-
 @pytest.mark.parametrize("sizes, kept", [({}, None), ({"n_features": 128, "max_exponent": 8.0}, 63)])
 def test_equal_waves_are_reckoned_once_with_the_values_and_gradients_of_all(sizes, kept):
     field, variables = build(**sizes)
@@ -235,8 +133,8 @@ def test_equal_waves_are_reckoned_once_with_the_values_and_gradients_of_all(size
         density, colour = field.query(scene, samples)
         return jnp.sum(jnp.sin(density) + jnp.sum(colour**2, axis=-1)), (density, colour)
 
-    run = jax.jit(jax.value_and_grad(value, has_aux=True), static_argnums=1)
-    once, all_of_them = run(variables["params"], True), run(variables["params"], False)
+    graded = jax.jit(jax.value_and_grad(value, has_aux=True), static_argnums=1)
+    once, all_of_them = graded(variables["params"], True), graded(variables["params"], False)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), once, all_of_them)
     rows = np.abs(once[1]["network"]["first"]["kernel"]).max(axis=-1)
     assert (rows[: len(basis)] > 1e-4).all(), "every cosine's row learns, also those of waves that are zero"
@@ -294,11 +192,3 @@ def test_equal_fields_share_a_program():
     for field in (one, other, MipNerf(**SMALL, integrate=False)):
         ask(field.query, scene, gaussians((2,)))
     assert len(traces) == 2
-
-
-def test_the_box_belongs_to_the_frame_of_the_field():
-    field, variables = build(lower=(-1.0, -2.0, -1.0), upper=(1.0, 1.0, 3.0))
-    variables["tracked"] = {**variables["tracked"], "origin": jnp.array([0.5, 0.0, -0.25])}
-    scene = field.apply(variables, method="bake")
-    np.testing.assert_allclose(scene.lower, [-1.5, -2.0, -0.75])
-    np.testing.assert_allclose(scene.upper, [0.5, 1.0, 3.25])
