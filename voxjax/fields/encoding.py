@@ -23,24 +23,25 @@ from jax import lax
 Array = jax.Array
 
 
-def vertex_encoding(positions: Array, n_frequencies: int = 10) -> Array:
+def vertex_encoding(positions: np.ndarray, n_frequencies: int = 10) -> np.ndarray:
     """Positions and their sines and cosines at octaves, for the vertices of a grid.
 
+    In NumPy and float64, as the vertices are known when a program is made.
+
     Args:
-      positions: [..., 3], world frame.
+      positions: [..., 3] float32, world frame.
       n_frequencies: octaves k = 0 .. n_frequencies - 1, each with the factor 2^k (radians per scene unit).
 
     Returns:
       [..., 3 + 6 * n_frequencies], channels: x, y, z; then for each k in turn sin(2^k x), sin(2^k y),
-      sin(2^k z), cos(2^k x), cos(2^k y), cos(2^k z). The phases are exact, 2^k being a power of two.
+      sin(2^k z), cos(2^k x), cos(2^k y), cos(2^k z); float32, of the positions as they are.
     """
     chex.assert_axis_dimension(positions, -1, 3)
-    octaves = 2.0 ** np.arange(n_frequencies, dtype=np.float32)
-    phase = positions[..., None, :] * octaves[:, None]
-    waves = jnp.concatenate([jnp.sin(phase), jnp.cos(phase)], axis=-1)
+    phase = positions[..., None, :].astype(np.float64) * 2.0 ** np.arange(n_frequencies)[:, None]
+    waves = np.concatenate([np.sin(phase), np.cos(phase)], axis=-1).astype(np.float32)
     chex.assert_shape(waves, positions.shape[:-1] + (n_frequencies, 6))
     waves = waves.reshape(positions.shape[:-1] + (6 * n_frequencies,))
-    return jnp.concatenate([positions, waves], axis=-1)
+    return np.concatenate([positions, waves], axis=-1)
 
 
 def fourier_basis(key: Array, *, n_features: int = 128, max_exponent: float = 8.0) -> Array:

@@ -115,7 +115,7 @@ class VoxImp(nn.Module):
         ]
 
         def values_at(params: Any, index: Array) -> Array:
-            encoded = vertex_encoding(self._positions(index), n_frequencies=self.n_frequencies)
+            encoded = self._encoded(index)
             parts: list[Any] = [
                 n.apply({"params": p}, encoded) for n, p in zip(networks, params, strict=True)
             ]
@@ -146,14 +146,20 @@ class VoxImp(nn.Module):
             **common,
         )
 
-    def _positions(self, index: Array) -> Array:
-        """World positions [v, 3] of vertices given by their flat index [v]."""
+    def _encoded(self, index: Array) -> Array:
+        """Encoded positions [v, 3 + 6 * n_frequencies] of vertices given by their flat index [v].
+
+        A wave knows one coordinate, of which a grid has few: each is encoded once, when the program is made.
+        """
         _, ny, nz = self.shape
         places = (index // (ny * nz), index // nz % ny, index % nz)
-        axes = zip(places, self.lower, self.upper, self.shape, strict=True)
-        return jnp.stack(
-            [jnp.linspace(low, high, n).at[place].get(mode="clip") for place, low, high, n in axes], axis=-1
-        )
+        encoded = jnp.zeros(())
+        for axis, (place, n) in enumerate(zip(places, self.shape, strict=True)):
+            coordinates = np.linspace(self.lower[axis], self.upper[axis], n, dtype=np.float32)
+            waves = vertex_encoding(np.tile(coordinates[:, None], 3), n_frequencies=self.n_frequencies)
+            waves[:, np.arange(waves.shape[-1]) % 3 != axis] = 0.0  # the channels of the other coordinates
+            encoded += jnp.asarray(waves).at[place].get(mode="clip")
+        return encoded
 
     def _in_slabs(self, values_at: Any, index: Array) -> Array:
         """`values_at` of every index [v], a slab at a time, [v, 4]."""
