@@ -195,8 +195,8 @@ def assert_same_terms(k, step):
     ours = {
         name.removeprefix("loss/"): float(v) for name, v in step.metrics.items() if name.startswith("loss/")
     }
-    # The release has 1 minus the mean cosine, a sum of numbers of both signs. Float32: CPUs differ in the order
-    # of their sums, and 1.2e-6 was seen.
+    # The release has 1 minus the mean cosine, a sum of numbers of both signs. In float32; CPUs differ in the
+    # order of their sums, and 1.2e-6 was seen.
     assert 1 + ours.pop("clip") == pytest.approx(1 + step.terms["clip"], rel=2.5e-6)
     others = {name: value for name, value in step.terms.items() if name != "clip"}
     assert ours == pytest.approx(others, rel=1e-5, abs=1e-9)
