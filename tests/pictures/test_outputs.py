@@ -180,8 +180,14 @@ def test_contact_sheet_places_tiles_and_labels():
     for left in (5, 70):
         assert sheet[69 : 69 + line, left : left + 60].min() < 60
     assert np.all(sheet[second_row + 61 :] == 255)
-    titled = sheets.contact_sheet(images, ["one", "two", ""], columns=2, tile_px=60, title="All")
-    assert titled.shape[0] > sheets.contact_sheet(images, ["one", "two", ""], columns=2, tile_px=60).shape[0]
+    plain = sheets.contact_sheet(images, ["one", "two", ""], columns=2, tile_px=60, font_px=11)
+    titled = sheets.contact_sheet(
+        images, ["one", "two", ""], columns=2, tile_px=60, font_px=11, title="gypsy"
+    )
+    head = titled.shape[0] - plain.shape[0]
+    np.testing.assert_array_equal(titled[head + 7 :], plain[7:])
+    ink = np.flatnonzero((titled[: head + 7] < 200).any(axis=(1, 2)))
+    assert ink.size and ink[-1] < head + 4, "what hangs below the line stays clear of the first row"
     with pytest.raises(ValueError, match="3 pictures and 1 labels"):
         sheets.contact_sheet(images, ["one"], columns=2)
 

@@ -117,7 +117,7 @@ def contact_sheet(
     columns = min(columns, len(images))
     width = gap_px + columns * (tile_px + gap_px)
     title_lines = wrap(title, width - 2 * gap_px, title_font)
-    top = gap_px + len(title_lines) * (line_px * 5 // 4)
+    top = gap_px + len(title_lines) * (line_px * 5 // 4) + (gap_px if title_lines else 0)
     wrapped = [wrap(label, tile_px, font) for label in labels]
     rows = [range(first, min(first + columns, len(images))) for first in range(0, len(images), columns)]
     row_px = [tile_px + 4 + line_px * max(len(wrapped[i]) for i in row) + gap_px for row in rows]
