@@ -70,6 +70,10 @@ def starts(folder):
     return len((folder / "starts").read_text().splitlines())
 
 
+# An interrupt may come between the opening of a file and its `with`: Python then closes it with a warning.
+interruptible = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 def interrupt_once(condition):
     """Sends Ctrl-C to the main thread, as a kernel gets it, once the condition holds."""
 
@@ -111,6 +115,7 @@ def test_a_failure_is_told_with_the_last_words(make_job, shown, words, told):
     assert str(caught.value).endswith(words.splitlines()[-1].removeprefix("voxjax: "))
 
 
+@interruptible
 def test_an_interrupt_ends_the_process_as_ctrl_c_would(make_job, shown, tmp_path):
     job = make_job(pause=20)
     thread = interrupt_once((tmp_path / "preview.png").exists)
@@ -137,6 +142,7 @@ def test_an_interrupt_while_the_process_starts_ends_it_too(make_job, shown, tmp_
         assert (tmp_path / "interrupted").exists() and find_running(job) is None
 
 
+@interruptible
 def test_a_stubborn_process_is_ended_by_force(make_job, shown, tmp_path, monkeypatch):
     monkeypatch.setattr(live, "_PATIENCE_S", 0.3)
     job = make_job(pause=20, stubborn=1)
