@@ -1,8 +1,8 @@
 """Positions turned into waves, so that a small network can describe fine detail.
 
 Notation. x: position [3], world frame, scene units. b: a basis vector [3], radians per scene unit, so that
-b . x is the phase of a wave; basis: [n_waves, 3]. Phases reach some thousand radians and are taken in
-float32 throughout: where a factor is a power of two or an integer, so is its product with x to the last bit
+b . x is the phase of a wave; basis: [n_waves, 3]. Phases reach some thousand radians and are never less than
+float32: where a factor is a power of two or an integer, so is its product with x to the last bit
 or nearly, and matrix products run at the highest precision, because the shortened inputs of a fast one
 (bfloat16, TF32) would lose the phase altogether.
 
