@@ -1,12 +1,19 @@
 """Checkpoints: what comes back is what went in, and a damaged one costs one checkpoint, not the run."""
 
+import errno
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from voxjax import run_files
 from voxjax.checkpoint import Checkpoints, to_state
+from voxjax.config.loading import load
+from voxjax.errors import UserError
 from voxjax.structs import TrainState
+from voxjax.training.member import Member
 from voxjax.training.optimiser import OptimiserOptions, make_optimiser
 
 
@@ -123,6 +130,47 @@ def test_all_damaged_is_one_error_that_names_the_latest(saved):
     message = r"checkpoint of step 9 is damaged \(files.json is missing.*\) and so are the 2 before it"
     with pytest.raises(ValueError, match=message):
         Checkpoints(folder).restore_latest()
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_a_kill_before_the_list_is_whole_leaves_the_checkpoint_before(tmp_path, monkeypatch, keep):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=keep)
+    for step in (1, 2, 3):
+        checkpoints.save(make_state(step))
+
+    def kill(folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_files, "write_list", kill)
+        checkpoints.save(make_state(4))
+    again = Checkpoints(tmp_path / "checkpoints", keep=keep)
+    with pytest.warns(UserWarning, match="checkpoint 4 is damaged"):
+        assert_same(to_state(again.restore_latest(), opt_state=template()), make_state(3))
+    again.discard_after(3)
+    again.save(make_state(4))
+    assert again.steps() == [2, 3, 4][-keep:]
+    again.close()
+
+
+def test_what_cannot_be_read_now_is_not_damaged(saved, monkeypatch):
+    """A disk that does not answer must not cost a run: nothing is skipped, and nothing removed."""
+    folder, _ = saved
+
+    def stale(path, *_, **__):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    for name in ("read_text", "read_bytes"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="Stale"):
+            patch.setattr(Path, name, stale)
+            Checkpoints(folder).restore_latest()
+    member = Member(load("demo", [("prompt", "a red sphere"), ("steps", "9")]), folder.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", stale)
+        for look in (lambda: member.restore(None), member.is_finished):
+            with pytest.raises(UserError, match=r"cannot be read now .*nothing is lost"):
+                look()
+    assert Checkpoints(folder).steps() == [2, 5, 9]
 
 
 def test_without_checkpoints_there_is_none(tmp_path):

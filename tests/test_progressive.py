@@ -114,6 +114,16 @@ def test_a_rescaling_against_scipy(small):
     assert np.asarray(after.tracked["occupancy"]).all()
 
 
+def test_never_is_never_at_a_rescaling_too(small):
+    plan, arguments, make = small
+    shape = plan.stage_at(2).shape
+    state = make(3, np.full((*shape, 4), -60.0), np.ones(shape, bool))
+    assert not np.asarray(transition(state, **arguments)[0].tracked["occupancy"]).any()
+    never = {**arguments, "plan": dataclasses.replace(plan, occupancy_every=0)}
+    after, changed = transition(state, **never)
+    assert changed and np.asarray(after.tracked["occupancy"]).all()
+
+
 def test_empty_vertices_go_for_good(small):
     plan, arguments, make = small
     shape = plan.stage_at(2).shape

@@ -213,6 +213,8 @@ def test_a_run_whose_checkpoints_are_all_damaged(finished, tmp_path):
     assert process.returncode == 0
     assert "step 6 is damaged (files.json is missing or cannot be read)" in process.stderr
     assert "training begins anew" in process.stderr and (workdir / "checkpoints" / "6").is_dir()
+    # Damaged or not, what was there is for its owner to throw away.
+    assert (workdir / "damaged-1" / "6").is_dir() and str(workdir / "damaged-1") in process.stderr
     for file in (workdir / "checkpoints").rglob("files.json"):
         file.unlink()
     process = run([sys.executable, "-m", "voxjax.render", f"--workdir={workdir}"])

@@ -9,6 +9,7 @@ their shapes before reading (the grid grows during a run).
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import warnings
 from pathlib import Path
@@ -53,7 +54,7 @@ class Checkpoints:
 
         if self._manager is None:
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=self._keep,
+                max_to_keep=None,  # orbax would remove the oldest before the newest has its list
                 create=False,  # orbax refuses to where one process of several writes
                 multiprocessing_options=_alone(),
                 cleanup_tmp_directories=True,  # what a killed process left
@@ -65,9 +66,15 @@ class Checkpoints:
         items = ocp.args.Composite(**{_ITEM: ocp.args.StandardSave(tree)})
         self._manager.save(step, args=items, force=True)
         run_files.write_list(self._folder / str(step))
+        for older in self.steps()[: -self._keep]:
+            self._manager.delete(older)
 
     def damage(self, step: int) -> str:
-        """Returns what is wrong with the files of a checkpoint, in words; empty if it is sound."""
+        """Returns what is wrong with the files of a checkpoint, in words; empty if it is sound.
+
+        Raises:
+          OSError: they cannot be read now.
+        """
         return run_files.damage(self._folder / str(step))
 
     def fingerprint(self, step: int) -> str:
@@ -86,6 +93,7 @@ class Checkpoints:
 
         Raises:
           ValueError: the checkpoint is damaged (the message says how).
+          OSError: it cannot be read now.
         """
         damage = self.damage(step)
         if damage:
@@ -104,6 +112,7 @@ class Checkpoints:
 
         Raises:
           ValueError: there are some, and all of them are damaged.
+          OSError: one that may be sound cannot be read now.
         """
         damaged = []
         for step in reversed(self.steps()):
@@ -129,6 +138,12 @@ class Checkpoints:
         for later in self.steps():
             if later > step:
                 shutil.rmtree(self._folder / str(later), ignore_errors=True)
+
+    def set_aside(self) -> Path:
+        """Moves all checkpoints out of the way of a new beginning; returns the folder where they are now."""
+        self.close()
+        n = next(n for n in itertools.count(1) if not self._folder.with_name(f"damaged-{n}").exists())
+        return self._folder.rename(self._folder.with_name(f"damaged-{n}"))
 
     def close(self) -> None:
         """Lets go of orbax's threads."""

@@ -155,15 +155,12 @@ def _rescale(
     chex.assert_shape(occupancy, stage.shape)
     tracked = {**state.tracked, "occupancy": occupancy}
     # The test comes first: behind the drop it would take what the drop was only to thin out.
-    alive = _alive(bake(stage, params, tracked), stage.ratio, plan.occupancy_threshold)
+    if plan.occupancy_every:
+        alive = _alive(bake(stage, params, tracked), stage.ratio, plan.occupancy_threshold)
+        tracked = _with_occupancy(tracked, alive)
     if "grid" in params and plan.density_drop:
         params["grid"] = params["grid"].at[..., 0].add(-plan.density_drop)
-    return dataclasses.replace(
-        state,
-        params=params,
-        opt_state=init_optimiser(params),
-        tracked=_with_occupancy(tracked, alive),
-    )
+    return dataclasses.replace(state, params=params, opt_state=init_optimiser(params), tracked=tracked)
 
 
 def _with_occupancy(tracked: dict[str, Array], alive: Array) -> dict[str, Array]:

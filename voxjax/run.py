@@ -91,6 +91,8 @@ def load_run(workdir: str | Path, *, step: int | None = None) -> Run:
             raise UserError(f"{workdir}: the checkpoint of step {step} cannot be read ({error})") from error
     try:
         tree = checkpoints.restore_latest()
+    except OSError as error:
+        raise UserError(f"{workdir}: its checkpoints cannot be read now ({error})") from error
     except ValueError as error:
         raise UserError(
             f"{workdir}: {error}; bring the folder back from a copy, or start its training again, which "

@@ -11,18 +11,23 @@ from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
 from voxjax.run_files import CHECKPOINTS, CONFIG, MESH, PICTURES, REPORT, read_summary
 
+# What changes nothing but time and memory: a run that did not fit goes on with other values of these.
+_FREE = ("cameras.ray_parts: ", "clip.micro_batch: ", "clip.remat: ", "cache_dir: ")
+
 
 def read_config(workdir: str | Path) -> ConfigDict:
     """Reads the config of a run.
 
     Raises:
-      UserError: the folder is not the workdir of a run.
+      UserError: the folder is not the workdir of a run, or its config cannot be read.
     """
     path = Path(workdir) / CONFIG
     try:
         return from_json(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{workdir}: not the workdir of a run, it holds no {CONFIG}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
         raise UserError(f"{path}: not a config: {error}") from error
 
@@ -33,16 +38,16 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
     Raises:
       UserError: it holds a run of another config, or something that is no run, or cannot hold one.
     """
+    refuse_unwritable(workdir, f"--workdir={workdir}")
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
-    refuse_unwritable(workdir, f"--workdir={workdir}")
     # orbax takes its own path for a glob: what it saves there cannot be read.
     if "[" in str(workdir.absolute()):
         raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")
     if (workdir / CONFIG).exists():
         changed = differences(read_config(workdir), config)
-        # What changes nothing but time and memory; the number of devices only where they split one step.
-        free = ("cameras.ray_parts: ", *(("devices: ",) if config.parallel == "split" else ()))
+        # The number of devices changes nothing but time only where they split one step.
+        free = (*_FREE, *(("devices: ",) if config.parallel == "split" else ()))
         changed = [each for each in changed if not each.startswith(free)]
         if changed:
             more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""

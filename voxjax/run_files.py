@@ -54,11 +54,15 @@ def fingerprint(checkpoint: Path) -> str:
 
 
 def damage(checkpoint: Path) -> str:
-    """Returns what is wrong with the files of a checkpoint, in words; empty if sound. Reads all of them."""
+    """Returns what is wrong with the files of a checkpoint, in words; empty if sound. Reads all of them.
+
+    Raises:
+      OSError: they are there and cannot be read now, which says nothing about what is in them.
+    """
     wanted = _read_list(checkpoint)
     try:
         found = _list_files(checkpoint)
-    except OSError:
+    except FileNotFoundError:  # removed meanwhile
         wanted = None
     if wanted is None:
         return f"{_LIST} is missing or cannot be read"
@@ -68,8 +72,8 @@ def damage(checkpoint: Path) -> str:
 
 def is_complete(checkpoint: Path) -> bool:
     """Whether a checkpoint was written to its end and every file has its size; reads the list only."""
-    wanted = _read_list(checkpoint)
     try:
+        wanted = _read_list(checkpoint)
         return wanted is not None and all(
             (checkpoint / name).stat().st_size == size for name, (size, _) in wanted.items()
         )
@@ -80,7 +84,7 @@ def is_complete(checkpoint: Path) -> bool:
 def _read_list(checkpoint: Path) -> dict[str, list[int]] | None:
     try:
         found = json.loads((checkpoint / _LIST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -11,6 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from voxjax.command import run_command
+from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
 from voxjax.run_config import refuse_other
 from voxjax.training.claim import claim
@@ -71,7 +72,7 @@ def train(
       Paths of what was made, or is there.
 
     Raises:
-      UserError: see `session` and `preflight`.
+      UserError: see `session` and `preflight`; or objects diverged, after all others were trained.
     """
     from voxjax.evaluation.report import make_outputs
     from voxjax.pictures import outputs
@@ -79,7 +80,7 @@ def train(
     from voxjax.run import Run, open_run
     from voxjax.run_config import wanted_files
     from voxjax.training import hosts, loop, session
-    from voxjax.training.member import Member
+    from voxjax.training.member import Member, Stuck
 
     def preview(member: Member, run: Run) -> None:
         with member.timing.phase("picture"):
@@ -95,7 +96,7 @@ def train(
         made.extend(new)
 
     loop.show_warnings()
-    made, writes = list[Path](), hosts.is_first()
+    made, lost, writes = list[Path](), list[Stuck](), hosts.is_first()
     members = [Member(*each) for each in objects]
     done = hosts.agree([member.is_finished() for member in members])
     for member in [member for member, finished in zip(members, done, strict=True) if finished and writes]:
@@ -106,16 +107,21 @@ def train(
             made.extend(wanted)
         else:
             with claim(member.workdir, member.config):
+                member.timing.begin()
                 finish(member, member.restore(session.first_state(member.config)), anew=False)
     left = [member for member, finished in zip(members, done, strict=True) if not finished]
     for group in session.groups(left, together=together, force=force):
         with ExitStack() as claims:
             for member in group.members if writes else ():
                 claims.enter_context(claim(member.workdir, member.config))
-            for member, state in group.train(preview=preview, profile_folder=profile_folder):
-                if writes:
-                    finish(member, state, anew=True)
+            finished, stuck = group.train(preview=preview, profile_folder=profile_folder)
+            for member, state in finished if writes else ():
+                finish(member, state, anew=True)
+            lost += stuck
     hosts.agree([0])  # whoever does not write waits for the pictures, or would be missed
+    if lost:
+        also = f"; and so did {', '.join(str(each.member.workdir) for each in lost[1:])}" if lost[1:] else ""
+        raise UserError(f"{lost[0]}{also}")
     return made
 
 

@@ -75,4 +75,6 @@ def train_alone(config, workdir, *, preview=None):
     """Trains one object in this process, without its pictures; returns its final state."""
     from voxjax.training.member import Member
 
-    return group_of(Member(config, workdir)).train(preview=preview)[0][1]
+    finished, stuck = group_of(Member(config, workdir)).train(preview=preview)
+    assert not stuck
+    return finished[0][1]

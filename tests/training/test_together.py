@@ -11,6 +11,7 @@ import pytest
 from helpers.small_training import ROOT, environment, group_of, overrides
 from training.test_split import FIELDS
 
+from voxjax import train
 from voxjax.config.loading import load
 from voxjax.errors import UserError
 from voxjax.rendering import SampleBudget
@@ -47,7 +48,7 @@ def place(kind, config):
 
 def together(kind):
     group = group_of(*(Member(config, place(kind, config)) for config in configs))
-    return [state for _, state in group.train()]
+    return [state for _, state in group.train()[0]]
 
 
 def numbers(state):
@@ -158,15 +159,55 @@ def test_one_that_is_stuck_stops_no_other(tiny_clip, compile_cache, tmp_path, mo
             raise Stuck(member, f"{member.workdir}: stopped")
 
     monkeypatch.setattr(Member, "refuse_stuck", refuse)
-    left = group_of(*members).train()
+    left, stuck = group_of(*members).train()
     assert [(member, int(state.step)) for member, state in left] == [(members[1], 3)]
+    assert [each.member for each in stuck] == [members[0]]
     assert f"{members[0].workdir}: stopped; the others go on" in capsys.readouterr().err
     lines = [
         json.loads(line)["step"] for line in (members[1].workdir / "metrics.jsonl").read_text().splitlines()
     ]
     assert lines == [1, 2, 3]
-    with pytest.raises(Stuck):
-        group_of(members[0]).train()
+    left, stuck = group_of(members[0]).train()
+    assert left == [] and [each.member for each in stuck] == [members[0]]
+
+
+def test_one_of_a_list_that_diverges_is_told_at_the_end(tiny_clip, compile_cache, tmp_path, monkeypatch):
+    """Each is a group of its own on a CPU: the others are trained all the same, and the status is no 0."""
+    look = Member.refuse_stuck
+
+    def refuse(member, done, scalars):
+        look(member, done, scalars)
+        if member.config.prompt == "a red sphere":
+            raise Stuck(member, f"{member.workdir}: stopped at step {done}")
+
+    monkeypatch.setattr(Member, "refuse_stuck", refuse)
+    pairs = [
+        *overrides(tiny_clip, compile_cache, steps=2, progressive__boundaries=()),
+        ("progressive.occupancy_every", "0"),
+    ]
+    objects = [
+        (load(f"{ROOT}/configs/base.py", [*pairs, ("prompt", prompt)]), tmp_path / prompt.replace(" ", "-"))
+        for prompt in ("a red sphere", "a blue cube")
+    ]
+    with pytest.raises(UserError, match="a-red-sphere: stopped at step 1"):
+        train.train(objects)
+    assert (tmp_path / "a-blue-cube/eval.png").is_file() and not (tmp_path / "a-red-sphere/eval.png").exists()
+
+
+def test_the_time_of_other_groups_is_not_that_of_an_object(tmp_path, monkeypatch):
+    """Loading counts from where the group's turn comes; what came before was work on others."""
+    members = [
+        Member(load("demo", [("prompt", prompt), ("cache_dir", "")]), tmp_path / prompt[-4:])
+        for prompt in PROMPTS
+    ]
+    now = [100.0]
+    for member in members:
+        monkeypatch.setattr(member.timing, "_clock", lambda: now[0])
+    for _ in session.groups(members, together=1):
+        now[0] += 50.0
+    for member, seconds in zip(members, (100.0, 50.0), strict=True):
+        member.timing.write(1)
+        assert json.loads((member.workdir / "summary.json").read_text())["loading_seconds"] == seconds
 
 
 def test_prompts_of_different_models_are_different_groups(tmp_path):

@@ -44,7 +44,9 @@ def grid_resolution(lower: ArrayLike, upper: ArrayLike, n_voxels: int) -> Shape:
       n_voxels: wanted number of voxels, such as 160**3.
 
     Returns:
-      (nx, ny, nz), box edge over voxel size rounded down, at least 2 each.
+      (nx, ny, nz), box edge over voxel size rounded down, at least 2 each. In a cube that is mostly one less
+      than the root of `n_voxels`, 47 for 48**3, since the quotient falls just short of it: left so, as saved
+      grids and all published figures have it.
 
     Raises:
       ValueError: `n_voxels` is below 8, or the box is empty.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -54,20 +55,44 @@ class Member:
         self._writes = hosts.is_first()
 
     def is_finished(self) -> bool:
-        """Returns whether the last step's checkpoint is there and sound."""
+        """Returns whether the last step's checkpoint is there and sound.
+
+        Raises:
+          UserError: it cannot be read now.
+        """
         steps = self.config.steps
-        return steps in self._checkpoints.steps() and not self._checkpoints.damage(steps)
+        with self._reading():
+            return steps in self._checkpoints.steps() and not self._checkpoints.damage(steps)
 
     def restore(self, first: TrainState) -> TrainState:
-        """Returns the latest sound checkpoint's state, or `first`, the state of a new run."""
+        """Returns the latest sound checkpoint's state, or `first`, the state of a new run.
+
+        Damaged ones later than it are removed; where all are damaged they are kept in a folder of their own.
+
+        Raises:
+          UserError: a checkpoint cannot be read now; nothing is removed.
+        """
         try:
-            tree = self._checkpoints.restore_latest()
+            with self._reading():
+                tree = self._checkpoints.restore_latest()
         except ValueError as error:
-            warnings.warn(f"{error}; training begins anew", stacklevel=2)
-            tree = None
+            where = self._checkpoints.set_aside()
+            warnings.warn(f"{error}; training begins anew, and they are kept in {where}", stacklevel=2)
+            return first
         state = first if tree is None else to_state(tree, opt_state=first.opt_state)
         self._checkpoints.discard_after(int(state.step))
         return state
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A disk that does not answer is no damage: training anew over it would lose the run."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"{self.workdir}: its checkpoints cannot be read now ({error}); start again when they can, "
+                "nothing is lost"
+            ) from error
 
     def follow(self, first: TrainState, step: int) -> TrainState:
         """Returns the state after `step` steps, which the first process restored.

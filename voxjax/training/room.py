@@ -7,6 +7,7 @@ resumed run agrees with the first.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from voxjax.structs import Array, Rays, VoxelGrid
 from voxjax.training.sizes import ray_parts
 from voxjax.training.visibility import visible
 
+_ELEVATION_GAP = 25.0  # degrees, at most, between the elevations from which room is asked for
 _PART_SLACK = 1.1  # room to spare for views that see more of the occupied part than those that were asked
 
 
@@ -132,7 +134,9 @@ def _choose_budget(
     c = config.cameras
     near, far = cameras.near_far(c.radius)
     (first, last), (lowest, highest) = c.azimuth_deg, c.elevation_deg
-    elevations = np.unique(np.linspace(lowest, highest, 3))
+    # Near enough together that a cube's longest way, seen from 35 degrees, lies not far from one of them.
+    n_elevations = max(3, 1 + math.ceil((highest - lowest) / _ELEVATION_GAP))
+    elevations = np.unique(np.linspace(lowest, highest, n_elevations))
     # Seven: a number that does not repeat itself in a box of four sides.
     azimuths = np.linspace(first, last, 7, endpoint=False)
     azimuth, elevation = (a.ravel() for a in np.meshgrid(azimuths, elevations))

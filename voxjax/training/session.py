@@ -44,30 +44,30 @@ class Group:
 
     def train(
         self, *, preview: Callable[[Member, Run], None] | None = None, profile_folder: Path | None = None
-    ) -> list[tuple[Member, TrainState]]:
+    ) -> tuple[list[tuple[Member, TrainState]], list[Stuck]]:
         """Trains the objects from where each of them is: those that are behind catch up with the others.
+
+        One whose steps are not finite any more stops no other.
 
         Args:
           preview: called with the object and its Run at its cadence.
           profile_folder: for a trace of some steps.
 
         Returns:
-          The objects that reached their last step, with their states.
-
-        Raises:
-          Stuck: no object is left that still moves; one that does not stops no other.
+          The objects that reached their last step, with their states; and why the others did not.
         """
         left, opening = list(zip(self.members, self.guides, strict=True)), self.opening
+        lost = list[Stuck]()
         states = restore(self.members)
         for member, state in zip(self.members, states, strict=True):
             if int(state.step) and hosts.is_first():
                 words = f"going on from step {state.step} of {member.config.steps}"
                 print(f"{member.workdir}: {words}", file=sys.stderr)
-        while True:
+        while left:
             done = [int(state.step) for state in states]
             start, steps = min(done), self.members[0].config.steps
             if start >= steps:
-                return [(member, state) for (member, _), state in zip(left, states, strict=True)]
+                break
             behind = [k for k, step in enumerate(done) if step == start]
             members, guides = zip(*(left[k] for k in behind), strict=True)
             until = min((step for step in done if step > start), default=steps)
@@ -76,19 +76,22 @@ class Group:
             try:
                 trained = trainer.train([states[k] for k in behind], until=until, **show)
             except Stuck as stuck:
+                lost.append(stuck)
                 left = [pair for pair in left if pair[0] is not stuck.member]
-                if not left:
-                    raise
-                print(f"voxjax: {stuck}; the others go on from their checkpoints", file=sys.stderr)
+                if left:
+                    print(f"voxjax: {stuck}; the others go on from their checkpoints", file=sys.stderr)
                 states = restore([member for member, _ in left])
                 continue
             for k, state in zip(behind, trained, strict=True):
                 states[k] = state
             opening, profile_folder = "", None
+        return [(member, state) for (member, _), state in zip(left, states, strict=True)], lost
 
 
 def restore(members: Sequence[Member]) -> list[TrainState]:
     """Returns each object's latest sound checkpoint, or its first state; what the first process finds."""
+    if not members:
+        return []
     first = first_state(members[0].config)
     if hosts.is_first():
         states = [member.restore(first) for member in members]
@@ -134,6 +137,8 @@ def groups(members: Sequence[Member], *, together: int = 0, force: bool = False)
         config = alike[0].config
         n = together or choose_together(config, memory, len(alike))
         for some in [tuple(alike[i : i + n]) for i in range(0, len(alike), n)]:
+            for member in some:
+                member.timing.begin()
             # Before a folder is claimed: a prompt that the model does not know must not occupy it, nor a
             # config that the memory does not hold.
             needs = preflight(config, memory, together=len(some), force=force)

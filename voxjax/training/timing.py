@@ -45,6 +45,10 @@ class Timing:
         self._window: tuple[int, float] | None = None
         self._no_mesh: str = self._before.get("no_mesh", "")
 
+    def begin(self) -> None:
+        """Starts the clock: what came before was work on other runs."""
+        self._since = self._clock()
+
     def enter(self, phase: str) -> None:
         """Books the time until now on the phase before, and begins another."""
         now = self._clock()
