@@ -8,7 +8,7 @@ from helpers.small_training import ROOT, environment, run
 
 from voxjax import __main__ as command
 from voxjax import __version__
-from voxjax.command import COMMANDS
+from voxjax.command import COMMANDS, Parser
 from voxjax.errors import UserError
 
 
@@ -49,6 +49,18 @@ def test_a_wrong_name_is_one_line():
         command.main(["trian"])
     with pytest.raises(UserError, match="there is make, train"):
         command.main(["xyz"])
+
+
+def test_a_tilde_behind_the_equals_sign_is_the_home_folder(monkeypatch):
+    """Shells expand `--workdir ~/x` alone."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    parser = Parser("render")
+    parser.add_argument("--workdir")
+    parser.add_argument("--prompt")
+    given = ["--workdir=~/my runs/x", "--prompt=~5 apples", "--config.cache_dir=~"]
+    flags, rest = parser.parse_known_args(given)
+    assert (flags.workdir, flags.prompt) == ("/home/somebody/my runs/x", "~5 apples")
+    assert rest == ["--config.cache_dir=~"]
 
 
 def test_programs_from_the_cache_are_no_news(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import signal
 import sys
 import threading
@@ -43,6 +45,14 @@ class Parser(argparse.ArgumentParser):
             sentence = f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}."
             options = {"prog": f"voxjax {command}", "description": sentence, **options}
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As usual, but that `--flag=~/x` means what `--flag ~/x` does: shells leave the former as it is."""
+        words = sys.argv[1:] if args is None else args
+        at_home = re.compile(r"(--[\w-]+=)(~(?:/.*)?)")
+        found = [(word, at_home.fullmatch(word)) for word in words]
+        words = [each[1] + os.path.expanduser(each[2]) if each else word for word, each in found]
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the whole usage."""

@@ -108,6 +108,58 @@ def test_mistakes_are_refused_by_name(key, value, words):
     assert key.split(".")[-1] in message or "clip.negatives" in message
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("c.loss.tvv = 0.3", r"sets loss.tvv, which is no key; did you mean --config.loss.tv\?"),
+        ("c.chekpoint = 5", "sets chekpoint, which is no key"),
+        ("del c.augment.cutout", "lacks augment.cutout; let it begin with configs.base.get_config"),
+        ("c = ConfigDict({'prompt': 'x', 'steps': 5})", "lacks "),
+        (
+            "c = ConfigDict({**c.to_dict(), 'steps': 'many'})",
+            "steps is 'many'; it must be of the type of its default",
+        ),
+        (
+            "c = ConfigDict({**c.to_dict(), 'steps': True})",
+            "steps is True; it must be of the type of its default",
+        ),
+    ],
+)
+def test_a_file_of_ones_own_is_held_against_base(line, words, tmp_path):
+    file = tmp_path / "mine.py"
+    head = "from ml_collections import ConfigDict\nfrom configs import base\n\ndef get_config():\n"
+    file.write_text(f"{head}    c = base.get_config().unlock()\n    {line}\n    return c\n")
+    with pytest.raises(UserError, match=words) as caught:
+        load(str(file), PROMPT)
+    assert "\n" not in str(caught.value) and str(file) in str(caught.value)
+
+
+def test_whole_numbers_in_a_file_are_numbers(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from configs import base\n\ndef get_config():\n    c = base.get_config()\n"
+        "    c.cameras.elevation_deg = (10, 60)\n    c.loss.kl = 1\n    return c\n"
+    )
+    c = load(str(file), PROMPT)
+    assert [type(v) for v in (*c.cameras.elevation_deg, c.loss.kl)] == [float] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("prompts.weight", "2", r"--config.prompts.weight=2.0: must be 1 for the contrastive objective"),
+        ("prompts.weight", "-1", r"--config.prompts.weight=-1.0: must be 1 for the contrastive objective"),
+        ("prompts.extra", "('a cube:0.5',)", "takes `prompt` alone"),
+    ],
+)
+def test_the_contrastive_objective_takes_the_prompt_alone(key, value, words):
+    contrastive = [("clip.objective", "contrastive"), ("clip.negatives", "('a cat',)")]
+    assert config(*contrastive).prompts.weight == 1
+    assert config((key, value)).clip.objective == "cosine"
+    with pytest.raises(UserError, match=words):
+        config(*contrastive, (key, value))
+
+
 def test_mean_gradients_need_a_grid_of_parameters():
     assert config(("log.field_gradients", "True")).log.field_gradients
     with pytest.raises(UserError, match=r"log.field_gradients=True: the parameters of vox_imp"):

@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from voxjax.config.naming import split_spec
+from voxjax.config.naming import shipped_folder, split_spec
 from voxjax.config.programs import run_file
 from voxjax.config.saved import flatten
 from voxjax.config.validation import check
@@ -34,13 +34,41 @@ def load(spec: str, overrides: Sequence[tuple[str, str]] = ()) -> ConfigDict:
       A locked ConfigDict whose every value is sound.
 
     Raises:
-      UserError: no such file or variant, an unknown key, or a value of the wrong type or out of range.
+      UserError: no such file or variant, an unknown or missing key, or a value of the wrong type or out of
+        range.
     """
     config = run_file(*split_spec(spec))
+    _refuse_unlike_base(config, spec)
     for key, text in overrides:
         set_value(config, key, text)
     check(config)
     return config.lock()
+
+
+def _refuse_unlike_base(config: ConfigDict, spec: str) -> None:
+    """Holds the keys and types of a config against those of `configs/base.py`, which has them all.
+
+    Whole numbers in a tuple of numbers become such numbers; ConfigDict does so outside tuples.
+
+    Raises:
+      UserError: a key that nothing reads, one that is missing, or a value of another type.
+    """
+    known = dict(flatten(run_file(shipped_folder() / "base.py", None)))
+    own = dict(flatten(config))
+    for key in own:
+        if key not in known:
+            raise UserError(f"--config={spec}: it sets {key}, which is no key; {_closest(key, list(known))}")
+    for key, default in known.items():
+        if key not in own:
+            raise UserError(f"--config={spec}: it lacks {key}; let it begin with configs.base.get_config()")
+        value = own[key]
+        if isinstance(value, tuple) and any(type(item) is int for item in value):
+            value = tuple(float(item) if type(item) is int else item for item in value)
+            _set_leaf(config, key, value)
+        if not isinstance(value, type(default)) or isinstance(value, bool) != isinstance(default, bool):
+            raise UserError(
+                f"--config={spec}: {key} is {value!r}; it must be of the type of its default, {default!r}"
+            )
 
 
 def take_overrides(
@@ -90,6 +118,10 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     value = _convert(text, known[key])
     if value is None:
         raise UserError(f"--config.{key}={text}: not {_kind(known[key])}; the default is {known[key]!r}")
+    _set_leaf(config, key, value)
+
+
+def _set_leaf(config: ConfigDict, key: str, value: Any) -> None:
     *groups, leaf = key.split(".")
     for group in groups:
         config = config[group]

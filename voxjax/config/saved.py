@@ -70,6 +70,7 @@ def _complete(config: ConfigDict) -> None:
     fields = config.get("dream_fields")
     if fields is not None and "origin" not in fields:
         fields.origin = "follow" if fields.get("track_origin", True) else "fixed"
+        fields.pop("track_origin", None)
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
