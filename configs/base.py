@@ -212,7 +212,7 @@ def _clip2() -> ConfigDict:
 def _prompts() -> ConfigDict:
     """What the images are compared with, besides `prompt`."""
     p = ConfigDict()
-    p.weight = 1.0  # of `prompt` itself (ours)
+    p.weight = 1.0  # of `prompt` itself; 1 for the contrastive objective (ours)
     p.extra = ()  # more prompts, each "text:weight"; a negative weight pushes away (ours)
     p.templates = ()  # such as ("a photo of {}", "a toy {}"): averaged as embeddings; () = as typed (ours)
     p.view_dependent = False  # add "front view", "side view", "back view", "overhead view" by camera (ours)

@@ -9,7 +9,7 @@ import pytest
 from helpers import small_hub
 
 from voxjax.errors import UserError
-from voxjax.guidance import catalogue, names
+from voxjax.guidance import catalogue, loading, names
 
 SMALL = {"config.json", "tokenizer.json", "vocab.json", "merges.txt", "preprocessor_config.json", "README.md"}
 OPENAI = SMALL | {"flax_model.msgpack", "pytorch_model.bin", "tf_model.h5"}
@@ -74,6 +74,26 @@ def test_a_folder_that_lacks_files_is_refused(tmp_path, gone, named):
         names.locate(str(folder))
     with pytest.raises(UserError, match="no folder .*absent"):
         names.locate("pocket", path=tmp_path / "absent")
+
+
+def test_a_link_to_nothing_is_no_file(tmp_path, monkeypatch):
+    """As in a cache whose blobs were deleted, or were not copied along."""
+    folder = folder_with(tmp_path / "snapshot", OPENAI - {"flax_model.msgpack"})
+    for file in ("flax_model.msgpack", "open_clip_config.json"):
+        (folder / file).symlink_to(tmp_path / "blob")
+    fetched = folder_with(tmp_path / "fetched", OPENAI)
+    monkeypatch.setattr(names, "_cached", lambda repository, revision: folder)
+    monkeypatch.setattr(names, "_fetch", lambda name, repository, revision, again: fetched)
+    lacking = "model.safetensors or flax_model.msgpack"
+    assert names.find("ViT-B/32") == (folder, [lacking])
+    assert names.locate("ViT-B/32") == fetched
+    with pytest.raises(UserError, match=f"lacks {lacking}$"):
+        names.locate(str(folder))
+    with pytest.raises(UserError, match=r"snapshot/config\.json"):  # the layout is that of transformers
+        loading.describe(folder, "float32")
+    monkeypatch.setattr(names, "SHIPPED", {})
+    monkeypatch.setattr(names, "HUB_NAMES", {"ViT-B/32": names.HUB_NAMES["ViT-B/32"]})
+    assert [entry.place for entry in catalogue.entries("float32")] == ["in part"]
 
 
 @pytest.mark.parametrize(

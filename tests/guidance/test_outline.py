@@ -8,6 +8,7 @@ from voxjax.errors import UserError
 from voxjax.guidance import catalogue, load_guidance, names
 from voxjax.guidance.memory import bytes_per_image
 from voxjax.guidance.outline import outline
+from voxjax.guidance.texts import refuse_unfit
 
 
 def described(tree):
@@ -26,6 +27,29 @@ def test_an_outline_has_the_shapes_of_the_model(tiny_clip, shipped, dtype):
 
 def test_a_path_wins_over_the_name(tiny_clip):
     assert outline("ViT-B/32", "float32", path=tiny_clip).image_size == 20
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("absent", "no folder"), ("file", "no folder"), ("empty", "lacks")]
+)
+def test_a_path_that_leads_to_no_model_is_refused(tmp_path, path, words):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "empty").mkdir()
+    for look in (
+        lambda path: outline("ViT-B/32", "float32", path=path),
+        lambda path: refuse_unfit("ViT-B/32", path, ["a red cube"]),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            look(str(tmp_path / path))
+        assert str(tmp_path / path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_path_may_begin_at_home(tiny_clip, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_clip.parent))
+    assert outline("ViT-B/32", "float32", path=f"~/{tiny_clip.name}").image_size == 20
+    assert refuse_unfit("ViT-B/32", f"~/{tiny_clip.name}", ["a red cube"])
+    with pytest.raises(UserError, match="no token for 'purple'"):
+        refuse_unfit("ViT-B/32", f"~/{tiny_clip.name}", ["a purple cube"])
 
 
 def test_recomputation_keeps_less(tiny_clip):

@@ -67,6 +67,9 @@ def test_weights_are_read_behind_the_last_colon():
     assert split_weight("ratio 3:4:-1") == (-1.0, "ratio 3:4")
     assert split_weight("a cat: a tale") == (1.0, "a cat: a tale")
     assert split_weight(":2") == (1.0, ":2")
+    for weight in ("nan", "-inf", "1e999"):
+        with pytest.raises(UserError, match=f"prompts.extra: 'a cat:{weight}' must be"):
+            plan_prompts("a dog", extra=(f"a cat:{weight}",))
 
 
 def config_of(**changes):
@@ -94,10 +97,25 @@ def test_more_than_two_models():
     assert [active_at(specs, step) for step in (0, 2, 3, 5)] == [(0, 2, 3), (0, 1, 2, 3), (0, 1, 2), (1, 2)]
 
 
-@pytest.mark.parametrize("entry", ["RN50 0.3 0.9 0.2", "RN50 1 0 7", "0.3 1"])
+@pytest.mark.parametrize("entry", ["RN50 0.3 0.9 0.2", "RN50 1 0 7", "0.3 1", "RN50 nan", "RN50 -inf 0 1"])
 def test_an_entry_that_makes_no_sense_is_refused(entry):
     with pytest.raises(UserError, match="name weight start end"):
         guide_specs(config_of(clip__more=entry))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"path": "/a/folder"}, "clip2.path=/a/folder: without clip2.model"),
+        ({"model": "b", "start": 0.5, "end": 0.5}, "clip2.start=0.5 --config.clip2.end=0.5: the second CLIP"),
+        ({"model": "b", "end": 0.2}, "clip2.end=0.2: the second CLIP guides no step"),
+    ],
+)
+def test_a_second_model_that_would_not_guide_is_refused(changes, words):
+    with pytest.raises(UserError, match=words):
+        guide_specs(config_of(**{f"clip2__{key}": value for key, value in changes.items()}))
+    without = {key: value for key, value in changes.items() if key not in ("path", "model")}
+    assert len(guide_specs(config_of(**{f"clip2__{key}": value for key, value in without.items()}))) == 1
 
 
 def test_a_step_without_a_guide_is_refused():
@@ -114,5 +132,47 @@ def test_a_picture_is_scaled_and_cut_like_clips_own(tmp_path):
     np.testing.assert_allclose(got[:, 2:18], np.broadcast_to([1.0, 0, 0], (20, 16, 3)), atol=0.02)
     small = read_picture(tmp_path / "a.png", 80)
     assert small.shape == (80, 80, 3) and small[:, :30].min() > -0.01
-    with pytest.raises(UserError, match="cannot be read as a picture"):
-        read_picture(tmp_path / "no.png", 20)
+
+
+def test_a_picture_lies_at_home_and_is_turned_as_its_camera_noted(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    pixels[:, :10] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_picture("~/a.png", 20), np.rot90(pixels, -1) / 255.0)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_grey_of_16_bits_keeps_its_shades(tmp_path, kind):
+    grey = np.linspace(0, 65535, 400).round().astype(np.uint16).reshape(20, 20)
+    Image.fromarray(grey).save(tmp_path / f"a.{kind}")
+    expected = np.repeat(grey[..., None] / 65535, 3, axis=-1)
+    np.testing.assert_allclose(read_picture(tmp_path / f"a.{kind}", 20), expected, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("absent.png", "No such file or directory"),
+        ("folder", "Is a directory"),
+        ("text.png", "cannot identify image file"),
+        ("cut.png", "image file is truncated"),
+        ("notes.png", "not a TIFF file"),
+        ("huge.png", "exceeds limit of 8 pixels"),
+        ("nul\0.png", "null byte"),
+    ],
+)
+def test_a_picture_that_cannot_be_read_is_refused_with_the_reason(tmp_path, monkeypatch, file, reason):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.png").write_text("text")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "huge.png")
+    Image.fromarray(noise).save(tmp_path / "notes.png", exif=b"Exif\0\0what the camera wrote")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "huge.png").read_bytes()[:2000])
+    if file == "huge.png":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
+    with pytest.raises(UserError, match="cannot be read as a picture") as caught:
+        read_picture(tmp_path / file, 20)
+    assert reason in str(caught.value) and "\n" not in str(caught.value)

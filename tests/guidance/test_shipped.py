@@ -25,6 +25,13 @@ def model_of(prompt, **keys):
         ("a photo of a red sphere", "pocket"),
         ("a cloud", "picturebook"),  # to pocket that is a word for no object
         ("a white cloud", "picturebook"),
+        ("the red cube", "pocket"),  # of the words that both know, none is a thing to picturebook alone
+        ("a photo of a red cube", "pocket"),
+        ("a render of a blue cone", "pocket"),
+        ("a single red capsule", "pocket"),
+        ("the red capsule", "pocket"),
+        ("a red cube on a blue cone", "pocket"),
+        ("an ice cube", "picturebook"),
     ],
 )
 def test_the_words_choose(prompt, model):
@@ -57,3 +64,15 @@ def test_unknown_words_are_named_with_the_nearest_known_ones():
     assert "picturebook lacks 'strawbery', 'quokka'" in words.replace("'on', ", "") and "\n" not in words
     for part in ("--config.clip.model=auto", "for 'strawbery' strawberry", "--config.clip.model=ViT-B/32"):
         assert part in words
+
+
+def test_where_all_lack_a_word_the_nearest_may_be_known_to_any():
+    with pytest.raises(UserError, match="lacks 'sphre'; the nearest that they know: for 'sphre' sphere"):
+        model_of("a red sphre")
+    with pytest.raises(UserError, match="pocket lacks 'strawbery'; the words it knows: 3d, a, an, black"):
+        model_of("a strawbery on a cyan sphere")
+
+
+def test_a_symbol_is_no_word_that_they_know():
+    assert shipped.fit(["a red cube \N{HEAVY BLACK HEART}"]).unknown == ("\N{HEAVY BLACK HEART}",)
+    assert shipped.fit(["a red cube!"]) == ("pocket", (), "")

@@ -197,6 +197,12 @@ def _check_pairs(config: ConfigDict) -> None:
             "--config.clip.objective=contrastive: takes `prompt` alone; leave out prompts.extra, image and "
             "view_dependent, or set --config.clip.objective=cosine"
         )
+    if config.clip.objective == "contrastive" and config.prompts.weight != 1:
+        # The softmax takes cosines, and the target has the length of the weight.
+        raise UserError(
+            f"--config.prompts.weight={config.prompts.weight}: must be 1 for the contrastive objective; "
+            "change --config.clip.weight or clip.scale instead, or set --config.clip.objective=cosine"
+        )
     images = config.cameras.views_per_step * config.augment.n_diff * config.augment.n_back
     batch = config.clip.micro_batch
     if batch and images % batch:

@@ -7,6 +7,7 @@ the top, red-green-blue in [0, 1]. Embeddings have unit length, so that a cosine
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,12 +15,17 @@ import jax
 import numpy as np
 from flax import struct
 
+from voxjax.errors import UserError
+
 Array = jax.Array
 Key = tuple[str, ...]
 
 # OpenAI's CLIP, used where the folder of a checkpoint says nothing of its normalisation.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_SD = (0.26862954, 0.26130258, 0.27577711)
+
+MALFORMED = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
+"""What may be raised where a config of the right kind was expected and another thing lies there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,3 +76,31 @@ class Guidance:
     image_size: int = struct.field(pytree_node=False)
     embedding_size: int = struct.field(pytree_node=False)
     encode: Callable[[Any, Array], Array] = struct.field(pytree_node=False)
+
+
+def pixel_statistics(
+    settings: Mapping[str, Any], mean: str, sd: str, *, source: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of red, green and blue that an image tower wants.
+
+    Args:
+      settings: what a file says of the pixels; OpenAI's numbers stand in for what it leaves out.
+      mean: key of the means.
+      sd: key of the standard deviations.
+      source: the file's name, for messages.
+
+    Raises:
+      UserError: not three finite numbers each, or a standard deviation that is not above 0.
+    """
+    try:
+        means, sds = (
+            tuple(float(value) for value in settings.get(key, usual))
+            for key, usual in ((mean, CLIP_MEAN), (sd, CLIP_SD))
+        )
+        if len(means) != 3 or len(sds) != 3 or not all(map(math.isfinite, means + sds)) or min(sds) <= 0:
+            raise ValueError(f"{means} and {sds}")
+    except MALFORMED as error:
+        raise UserError(
+            f"{source}: {mean} and {sd} must be three numbers each, the latter above 0 ({error})"
+        ) from error
+    return means, sds

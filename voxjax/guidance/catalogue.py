@@ -165,7 +165,7 @@ def count(shapes: Shapes) -> int:
 
 
 def _weight_bytes(folder: Path) -> int:
-    files = names.weight_files({file.name for file in folder.iterdir()})
+    files = names.weight_files(names.files_of(folder))
     return sum((folder / file).stat().st_size for file in files)
 
 

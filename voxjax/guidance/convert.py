@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from voxjax.errors import UserError
-from voxjax.guidance.base import Key
+from voxjax.guidance.base import MALFORMED, Key
 
 SAFETENSORS = "model.safetensors"
 SAFETENSORS_INDEX = "model.safetensors.index.json"
@@ -100,6 +101,21 @@ def torch_name(key: Key) -> str:
     return ".".join((*key[:-1], _LEAF.get(key[-1], key[-1])))
 
 
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+      UserError: no such file, or no JSON object in it.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {file}: {error}; fetch it again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} does not hold a JSON object, {{...}}; fetch it again")
+    return found
+
+
 def read_safetensors(file: Path) -> dict[str, np.ndarray]:
     """Reads a safetensors file as memory-mapped NumPy arrays, bfloat16 included.
 
@@ -131,9 +147,15 @@ def read_safetensors(file: Path) -> dict[str, np.ndarray]:
 
 
 def _read_parts(index: Path) -> dict[str, np.ndarray]:
+    try:
+        parts = sorted({Path(part).name for part in read_json(index)["weight_map"].values()})
+    except MALFORMED as error:
+        raise UserError(
+            f"{index} does not say which files hold the weights ({error!r}); fetch it again"
+        ) from error
     tensors: dict[str, np.ndarray] = {}
-    for part in sorted(set(json.loads(index.read_text())["weight_map"].values())):
-        tensors.update(read_safetensors(index.parent / Path(part).name))
+    for part in parts:
+        tensors.update(read_safetensors(index.parent / part))
     return tensors
 
 

@@ -7,6 +7,7 @@ whoever runs the steps makes a new program when that changes.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from ml_collections import ConfigDict
 
@@ -41,14 +42,15 @@ def guide_specs(config: ConfigDict) -> tuple[GuideSpec, ...]:
     """Lists the models of a config.
 
     Raises:
-      UserError: an entry of `clip.more` that cannot be read, a step that no model guides, or words that
-        none of the models knows which `clip.model = "auto"` chooses from.
+      UserError: a `clip2` without a name or a window, an entry of `clip.more` that cannot be read, a step
+        that no model guides, or words that none of the models knows which `clip.model = "auto"` chooses
+        from.
     """
     model = config.clip.model
     if model == shipped.AUTO and not config.clip.path:
         model = shipped.choose([*prompt_plan(config).texts, *config.clip.negatives])
     wanted = [("clip", model, config.clip.path, config.clip)]
-    if config.clip2.model:
+    if _has_second(config):
         wanted.append(("clip2", config.clip2.model, config.clip2.path, config.clip2))
     entries = [(term, model, path, c.weight, c.start, c.end) for term, model, path, c in wanted]
     for i, text in enumerate(config.clip.more):
@@ -73,6 +75,21 @@ def guide_specs(config: ConfigDict) -> tuple[GuideSpec, ...]:
     return specs
 
 
+def _has_second(config: ConfigDict) -> bool:
+    c = config.clip2
+    if c.path and not c.model:
+        raise UserError(
+            f"--config.clip2.path={c.path}: without clip2.model there is no second CLIP; set "
+            "--config.clip2.model to a name for it"
+        )
+    if c.model and c.start >= c.end:
+        raise UserError(
+            f"--config.clip2.start={c.start} --config.clip2.end={c.end}: the second CLIP guides no "
+            "step; let it start before its end"
+        )
+    return bool(c.model)
+
+
 def _read_entry(text: str) -> tuple[str, str, float, float, float]:
     """(model, path, weight, start, end) of an entry of `clip.more`."""
     words = text.split()
@@ -80,10 +97,11 @@ def _read_entry(text: str) -> tuple[str, str, float, float, float]:
     while len(words) > 1 and len(numbers) < 3 and _number(words[-1]) is not None:
         numbers.insert(0, float(words.pop()))
     model, (weight, start, end) = " ".join(words), (*numbers, *(1.0, 0.0, 1.0)[len(numbers) :])
-    if not model or _number(model) is not None or not 0 <= start < end <= 1:
+    sound = math.isfinite(weight) and 0 <= start < end <= 1
+    if not model or _number(model) is not None or not sound:
         raise UserError(
-            f"--config.clip.more: {text!r} must be 'name weight' or 'name weight start end', start and end "
-            "fractions of the run, such as 'RN50 0.3 0 0.5'"
+            f"--config.clip.more: {text!r} must be 'name weight' or 'name weight start end', the weight "
+            "finite, start and end fractions of the run, such as 'RN50 0.3 0 0.5'"
         )
     return model, "", weight, start, end
 

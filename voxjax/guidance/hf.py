@@ -11,7 +11,7 @@ the parameters and a notice of deprecation.
 from __future__ import annotations
 
 import functools
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from transformers.models.clip.modeling_flax_clip import FlaxCLIPEncoderLayer, Fl
 
 from voxjax.errors import UserError
 from voxjax.guidance import convert, names
-from voxjax.guidance.base import CLIP_MEAN, CLIP_SD, Array, Checkpoint
+from voxjax.guidance.base import MALFORMED, Array, Checkpoint, pixel_statistics
+
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
 
 class _PatchEmbedding(nn.Module):
@@ -156,7 +158,8 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
     config = read_config(folder)
     text = config.text_config
     file = folder / "preprocessor_config.json"
-    pixels = read_json(file) if file.is_file() else {}
+    pixels = convert.read_json(file) if file.is_file() else {}
+    mean, sd = pixel_statistics(pixels, "image_mean", "image_std", source=str(file))
     return Checkpoint(
         image_tower=ImageTower(config, dtype),
         text_tower=TextTower(config),
@@ -164,8 +167,8 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
         embedding_size=config.projection_dim,
         max_tokens=text.max_position_embeddings,
         eos_token_id=text.eos_token_id,
-        mean=tuple(pixels.get("image_mean", CLIP_MEAN)),
-        sd=tuple(pixels.get("image_std", CLIP_SD)),
+        mean=mean,
+        sd=sd,
         read=functools.partial(convert.load_parameters, folder),
     )
 
@@ -174,9 +177,9 @@ def read_config(folder: Path) -> Any:
     """The CLIPConfig of a folder.
 
     Raises:
-      UserError: not the config of a CLIP, or an activation that nobody knows.
+      UserError: not the config of a CLIP; see `make_config`.
     """
-    raw = read_json(folder / names.CONFIG)
+    raw = convert.read_json(folder / names.CONFIG)
     if raw.get("model_type") != "clip":
         raise UserError(f"{folder / names.CONFIG} describes a {raw.get('model_type')!r} model, not a 'clip'")
     return make_config(raw, source=str(folder / names.CONFIG))
@@ -190,13 +193,39 @@ def make_config(raw: dict[str, Any], *, source: str) -> Any:
       source: the file's name, for messages.
 
     Raises:
-      UserError: an activation that nobody knows.
+      UserError: an activation that nobody knows, or sizes of which no tower can be built.
     """
-    config = CLIPConfig.from_dict(raw)
-    for part in (config.text_config, config.vision_config):
-        if part.hidden_act not in ACT2FN:
-            raise UserError(f"{source}: no activation called {part.hidden_act!r}")
+    try:
+        config = CLIPConfig.from_dict(raw)
+        for part in (config.text_config, config.vision_config):
+            if part.hidden_act not in ACT2FN:
+                raise UserError(f"{source}: no activation called {part.hidden_act!r}")
+        _check_sizes_of(config)
+    except MALFORMED as error:
+        raise UserError(f"{source} does not describe a CLIP: {error!r}") from error
     return config
+
+
+def _check_sizes_of(config: Any) -> None:
+    """Raises ValueError for sizes of which no tower can be built."""
+    text, vision = config.text_config, config.vision_config
+    check_sizes({"projection_dim": config.projection_dim})
+    for part, own in (
+        (text, ("max_position_embeddings", "vocab_size")),
+        (vision, ("image_size", "patch_size")),
+    ):
+        check_sizes({name: getattr(part, name) for name in (*_SIZES, *own)})
+        if part.hidden_size % part.num_attention_heads:
+            raise ValueError(f"{part.num_attention_heads} heads do not divide a width of {part.hidden_size}")
+    if vision.patch_size > vision.image_size:
+        raise ValueError(f"a patch of {vision.patch_size} pixels in an image of {vision.image_size}")
+
+
+def check_sizes(sizes: Mapping[str, Any]) -> None:
+    """Raises ValueError for sizes, by name, that are no whole numbers above 0."""
+    wrong = [f"{name}={size!r}" for name, size in sizes.items() if not (isinstance(size, int) and size > 0)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: not a whole number above 0")
 
 
 def read_tokenizer(folder: Path) -> Any:
@@ -217,15 +246,3 @@ def read_tokenizer(folder: Path) -> Any:
     except Exception as error:  # the tokenizers library raises nothing more precise
         files = f"{names.TOKENIZER}, or {' and '.join(names.TOKENIZER_PARTS)}"
         raise UserError(f"cannot read the tokenizer ({files}) in {folder}: {error}") from error
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-      UserError: no such file, or no JSON in it.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {file}: {error}") from error

@@ -86,7 +86,7 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
     Raises:
       UserError: a config that cannot be read, or describes no CLIP that is known here.
     """
-    layout = openclip if names.is_open_clip({file.name for file in folder.iterdir()}) else hf
+    layout = openclip if names.is_open_clip(names.files_of(folder)) else hf
     return layout.describe(folder, dtype)
 
 

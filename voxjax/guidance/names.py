@@ -70,7 +70,7 @@ def locate(name: str, *, path: str | Path | None = None, again: bool = False) ->
     if isinstance(place, Path):
         return _complete(place)
     cached = None if again else _cached(*place)
-    if cached is not None and not missing_files({file.name for file in cached.iterdir()}):
+    if cached is not None and not missing_files(files_of(cached)):
         return cached
     return _complete(_fetch(name, *place, again=again))
 
@@ -89,7 +89,7 @@ def find(name: str) -> tuple[Path | None, list[str]]:
     """
     place = _place(name)
     folder = place if isinstance(place, Path) else _cached(*place)
-    return folder, missing_files({file.name for file in folder.iterdir()} if folder else set())
+    return folder, missing_files(files_of(folder) if folder else set())
 
 
 def is_here(name: str) -> bool:
@@ -130,6 +130,11 @@ def _place(name: str) -> Path | tuple[str, str]:
             " a hub name (owner/repository) or the folder of a checkpoint will do as well"
         )
     return match[1], match[2] or "main"
+
+
+def files_of(folder: Path) -> set[str]:
+    """Names of the files in a folder; links to nothing, as a cache that was cut short has, do not count."""
+    return {file.name for file in folder.iterdir() if file.exists()}
 
 
 def is_open_clip(files: set[str]) -> bool:
@@ -185,8 +190,8 @@ def weight_files(files: set[str]) -> list[str]:
 
 def _complete(folder: Path) -> Path:
     if not folder.is_dir():
-        raise UserError(f"no folder {folder}")
-    missing = missing_files({file.name for file in folder.iterdir()})
+        raise UserError(f"no folder {folder}; clip.path, clip2.path and --path take that of a checkpoint")
+    missing = missing_files(files_of(folder))
     if missing:
         raise UserError(f"{folder} is not a complete CLIP folder: it lacks {', '.join(missing)}")
     return folder

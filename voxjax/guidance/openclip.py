@@ -18,7 +18,7 @@ import numpy as np
 
 from voxjax.errors import UserError
 from voxjax.guidance import convert, hf, resnet
-from voxjax.guidance.base import CLIP_MEAN, CLIP_SD, Checkpoint, Key
+from voxjax.guidance.base import MALFORMED, Checkpoint, Key, pixel_statistics
 from voxjax.guidance.names import OPEN_CLIP_CONFIG
 
 # The settings that are followed, or that change nothing once a model is trained. Any other may change what
@@ -83,10 +83,10 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
       UserError: a config that cannot be read, or describes a model that is not known here.
     """
     source = folder / OPEN_CLIP_CONFIG
-    raw = hf.read_json(source)
+    raw = convert.read_json(source)
     try:
-        model, pixels = raw["model_cfg"], raw.get("preprocess_cfg", {})
-        vision = model["vision_cfg"]
+        model, vision = raw["model_cfg"], raw["model_cfg"]["vision_cfg"]
+        mean, sd = pixel_statistics(raw.get("preprocess_cfg", {}), "mean", "std", source=str(source))
         _refuse_unknown_settings(model, source)
         image_tower, text_tower = towers(model, dtype, source=source)
         return Checkpoint(
@@ -96,11 +96,11 @@ def describe(folder: Path, dtype: Any) -> Checkpoint:
             embedding_size=model["embed_dim"],
             max_tokens=text_tower.config.text_config.max_position_embeddings,
             eos_token_id=2,  # open_clip reads the embedding at the highest id
-            mean=tuple(pixels.get("mean", CLIP_MEAN)),
-            sd=tuple(pixels.get("std", CLIP_SD)),
+            mean=mean,
+            sd=sd,
             read=functools.partial(_read, folder),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise UserError(f"{source} does not describe a CLIP of open_clip: {error!r}") from error
 
 
@@ -113,7 +113,7 @@ def towers(model: Mapping[str, Any], dtype: Any, *, source: Path) -> tuple[Any, 
       source: where it stands, for messages.
 
     Raises:
-      UserError: a model that is not known here; KeyError or TypeError where settings are missing.
+      UserError: a model that is not known here; one of `MALFORMED` where settings are missing or no sizes.
     """
     config = hf.make_config(_clip_config(model), source=str(source))
     image_tower: Any = hf.ImageTower(config, dtype)
@@ -162,17 +162,23 @@ def _clip_config(model: Mapping[str, Any]) -> dict[str, Any]:
 
 def _resnet_tower(model: Mapping[str, Any], dtype: Any, source: Path) -> resnet.ResNetTower:
     vision = model["vision_cfg"]
+    hf.check_sizes({"image_size": vision["image_size"], "width": vision["width"]})
+    hf.check_sizes({f"layers[{i}]": blocks for i, blocks in enumerate(vision["layers"])})
     if len(vision["layers"]) != 4 or vision["image_size"] % resnet.REDUCTION:
         raise UserError(
             f"{source}: a CLIP ResNet has 4 numbers in vision_cfg.layers and a vision_cfg.image_size that is"
             f" a multiple of {resnet.REDUCTION}, not {vision['layers']} and {vision['image_size']}"
         )
-    head_width = vision.get("head_width", resnet.HEAD_WIDTH)
+    channels = vision["width"] * resnet.REDUCTION
+    heads = channels // vision.get("head_width", resnet.HEAD_WIDTH)
+    hf.check_sizes({"heads": heads})
+    if channels % heads:
+        raise ValueError(f"{heads} heads do not divide a width of {channels}")
     return resnet.ResNetTower(
         layers=tuple(vision["layers"]),
         width=vision["width"],
         embedding_size=model["embed_dim"],
-        heads=vision["width"] * resnet.REDUCTION // head_width,
+        heads=heads,
         dtype=dtype,
     )
 

@@ -5,7 +5,6 @@ Takes seconds to import, as `hf.py` does.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def outline(name: str, dtype: Any, *, path: str | Path | None = None, remat: boo
       The tower; None for a hub name that is neither here nor among the known ones.
 
     Raises:
-      UserError: no such name, or a folder that describes no CLIP.
+      UserError: no such name, a path that is no complete folder, or a folder that describes no CLIP.
     """
     checkpoint = _describe(name, jnp.dtype(dtype), path)
     if checkpoint is None:
@@ -50,7 +49,7 @@ def outline(name: str, dtype: Any, *, path: str | Path | None = None, remat: boo
 
 
 def _describe(name: str, dtype: Any, path: str | Path | None) -> Checkpoint | None:
-    folder, missing = (Path(os.path.expanduser(path)), []) if path else names.find(name)
+    folder, missing = (names.locate(name, path=path), []) if path else names.find(name)
     if folder is not None and not missing:
         return loading.describe(folder, dtype)
     architecture = catalogue.ARCHITECTURES.get(name)

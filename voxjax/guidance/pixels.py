@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ def read_picture(path: str | Path, size: int) -> np.ndarray:
     """Reads a picture, scales its shorter side and cuts out the middle, as CLIP's own pipeline does.
 
     Args:
-      path: of a file that Pillow can read; what is transparent becomes white.
+      path: of a file that Pillow can read; what is transparent becomes white. It is turned as its camera
+        noted, and grey of 16 bits is read as such.
       size: side of the result, pixels.
 
     Returns:
@@ -22,13 +24,18 @@ def read_picture(path: str | Path, size: int) -> np.ndarray:
     Raises:
       UserError: no such file, or no picture.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as file:
-            picture = file.convert("RGBA")
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{path}: cannot be read as a picture; give a PNG or JPEG file") from error
+        with Image.open(os.path.expanduser(path)) as file:
+            picture = ImageOps.exif_transpose(file)
+        if picture.mode.startswith("I"):
+            # Pillow would cut 16 bits off at 255, not scale them.
+            picture = Image.fromarray(np.uint8(np.asarray(picture).clip(0, 65535) / 257.0 + 0.5))
+        picture = picture.convert("RGBA")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read as a picture ({reason}); give a PNG or JPEG file") from error
     white = Image.new("RGBA", picture.size, "white")
     picture = Image.alpha_composite(white, picture).convert("RGB")
     scale = size / min(picture.size)

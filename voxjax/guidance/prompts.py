@@ -8,6 +8,7 @@ for all parts. It has unit length only where there is one part of weight 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from voxjax.errors import UserError
 from voxjax.structs import Array
 
 VIEWS = ("front view", "side view", "back view", "overhead view")
@@ -57,6 +59,9 @@ def plan_prompts(
 
     Returns:
       The plan.
+
+    Raises:
+      UserError: a weight in `extra` that is not finite.
     """
     parts = [(weight, prompt), *map(split_weight, extra)]
     texts: dict[str, int] = {}
@@ -72,12 +77,23 @@ def plan_prompts(
 
 
 def split_weight(part: str) -> tuple[float, str]:
-    """(weight, text) of "text:weight"; the weight is 1 where no number follows the last colon."""
+    """(weight, text) of "text:weight"; the weight is 1 where no number follows the last colon.
+
+    Raises:
+      UserError: a weight that is not finite.
+    """
     text, colon, number = part.rpartition(":")
     try:
-        return (float(number), text.strip()) if colon and text.strip() else (1.0, part)
+        weight = float(number)
     except ValueError:
         return 1.0, part
+    if not (colon and text.strip()):
+        return 1.0, part
+    if not math.isfinite(weight):
+        raise UserError(
+            f"--config.prompts.extra: {part!r} must be 'text' or 'text:weight', the weight finite"
+        )
+    return weight, text.strip()
 
 
 def make_targets(plan: PromptPlan, embeddings: Array, *, picture: ArrayLike | None = None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from voxjax.errors import UserError
@@ -36,22 +37,28 @@ def fit(texts: Sequence[str]) -> Fit:
       texts: everything that it will have to read.
 
     Returns:
-      Of those that know every word, the first in whose captions all of them occur, as what it can make is
-      listed there: a word that only stands for what is no object ("a cloud", to `pocket`) is no reason to
-      choose it. Else the last that knows every word. Where none does, the one that lacks the fewest.
+      The first that knows every word, unless one of them is a thing to a later one that knows them all, and
+      stands in no caption of the first: "a cloud", to `pocket`, is what is no object. Where none knows every
+      word, the one that lacks the fewest.
     """
-    lacking = {model: tuple(tokens.unknown_words(texts, names.locate(model))) for model in GUIDES}
+    folders = {model: names.locate(model) for model in GUIDES}
+    lacking = {model: tuple(tokens.unknown_words(texts, folders[model])) for model in GUIDES}
     knowing = [model for model in GUIDES if not lacking[model]]
-    for model in knowing:
-        listed = {word for caption in tokens.captions(names.locate(model)) for word in caption.split()}
-        if not tokens.words_outside(texts, listed):
+    for i, model in enumerate(knowing):
+        listed = {word for caption in tokens.captions(folders[model]) for word in caption.split()}
+        things = {thing for other in knowing[i + 1 :] for thing in _things(folders[other])}
+        if things.isdisjoint(tokens.words_outside(texts, listed)):
             return Fit(model)
-    if knowing:
-        return Fit(knowing[-1])
     model = min(reversed(GUIDES), key=lambda name: len(lacking[name]))
-    folder = names.locate(model)
-    advice = tokens.known_instead(lacking[model], tokens.vocabulary(folder) or [], folder)
-    return Fit(model, lacking[model], advice)
+    # Where the others lack the same words, the one that is meant may be known to any of them.
+    equal = [folders[other] for other in GUIDES if lacking[other] == lacking[model]]
+    return Fit(model, lacking[model], tokens.known_instead(lacking[model], equal))
+
+
+def _things(folder: Path) -> set[str]:
+    """The things of one word in the captions of a model, "cloud" of "a cloud"."""
+    phrases = (caption.split() for caption in tokens.captions(folder))
+    return {phrase[1] for phrase in phrases if len(phrase) == 2}
 
 
 def choose(texts: Sequence[str]) -> str:

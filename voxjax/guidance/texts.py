@@ -26,10 +26,10 @@ def refuse_unfit(model: str, path: str, texts: Iterable[str]) -> bool:
       Whether the model is on this machine to ask; else only the number of words was looked at.
 
     Raises:
-      UserError: a text that it cannot take.
+      UserError: a text that it cannot take, or a path that is no complete folder.
     """
-    folder, missing = (Path(path), []) if path else names.find(model)
-    if folder is None or missing or not folder.is_dir():
+    folder, missing = (names.locate(model, path=path), []) if path else names.find(model)
+    if folder is None or missing:
         for text in texts:
             # A word is a token at least.
             if len(text.split()) + 2 > _MOST_TOKENS:

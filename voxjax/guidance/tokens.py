@@ -9,6 +9,7 @@ import difflib
 import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ def _read(folder: Path) -> dict[str, list[str]]:
     file = folder / VOCABULARY
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(found["words"], list):
-            raise TypeError(found["words"])
+        for texts in (found["words"], found.get("captions", [])):
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise TypeError("words and captions are lists of texts")
         return found
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'cannot read {file}, which should be {{"words": [...]}}: {error!r}') from error
@@ -55,32 +57,43 @@ def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
 
     A small model maps words that it never saw to nothing in particular; better to say so than to guide
     towards noise. Such a model knows words, of letters and digits, and nothing else: case and punctuation
-    are taken out of the prompts.
+    are taken out of the prompts, and a symbol, which may be all that is asked for, is an unknown word.
 
     Returns:
       The prompts to tokenise; untouched where there is no `vocabulary.json`.
 
     Raises:
-      UserError: naming the unknown words and the known ones: all of them, or of a long list the nearest.
+      UserError: naming the unknown words and the known ones: all of them, or of a long list the nearest;
+        or naming a prompt without any word.
     """
-    known = vocabulary(folder)
-    if known is None:
+    if vocabulary(folder) is None:
         return list(prompts)
+    for prompt in prompts:
+        if not any(map(str.isalnum, prompt)):
+            raise UserError(f"the prompt {prompt!r} is empty to this CLIP: no word of letters or digits")
     unknown = unknown_words(prompts, folder)
     if unknown:
         words = ", ".join(map(repr, unknown))
-        raise UserError(f"this CLIP does not know {words}; {known_instead(unknown, known, folder)}")
+        raise UserError(f"this CLIP does not know {words}; {known_instead(unknown, [folder])}")
     return [" ".join(_words(prompt)) for prompt in prompts]
 
 
-def known_instead(unknown: Sequence[str], known: Sequence[str], folder: Path) -> str:
-    """What to say in place of unknown words, in words: every known one if they are few, else the nearest."""
+def known_instead(unknown: Sequence[str], folders: Sequence[Path]) -> str:
+    """What to say in place of unknown words, in words: every known one if they are few, else the nearest.
+
+    Args:
+      unknown: words.
+      folders: those whose `vocabulary.json` together say what is known.
+    """
+    known = list(dict.fromkeys(word for folder in folders for word in vocabulary(folder) or []))
     if len(known) <= _FEW:
         return f"the words it knows: {', '.join(known)}"
     near = [nearest_words(word, known) for word in unknown]
     hints = [f"for {word!r} {' or '.join(each)}" for word, each in zip(unknown, near, strict=True) if each]
-    nearest = f"the nearest that it knows: {', '.join(hints)}; " if hints else ""
-    return f"{nearest}all {len(known)} words stand in {folder / VOCABULARY}"
+    knows = "it knows" if len(folders) == 1 else "they know"
+    nearest = f"the nearest that {knows}: {', '.join(hints)}; " if hints else ""
+    files = " and ".join(str(folder / VOCABULARY) for folder in folders)
+    return f"{nearest}all {len(known)} words stand in {files}"
 
 
 def nearest_words(word: str, known: Sequence[str], *, n: int = 3) -> list[str]:
@@ -101,7 +114,9 @@ def words_outside(prompts: Sequence[str], known: Set[str]) -> list[str]:
 
 
 def _words(prompt: str) -> list[str]:
-    return re.findall(r"[^\W_]+", prompt.lower())
+    """Runs of letters and digits, and each symbol (an emoji, a heart, a plus) by itself; no punctuation."""
+    found = re.findall(r"[^\W_]+|[^\w\s]", prompt.lower())
+    return [word for word in found if word.isalnum() or unicodedata.category(word).startswith("S")]
 
 
 def tokenise(
