@@ -64,6 +64,9 @@ def test_the_wheel_holds_every_module_config_and_weight(installed):
         folder = ROOT / "voxjax" / world / model
         wanted |= {path.relative_to(ROOT).as_posix() for path in folder.iterdir()}
     assert wanted <= held, sorted(wanted - held)
+    (metadata,) = (name for name in held if name.endswith("/METADATA"))
+    told = zipfile.ZipFile(installed[0]).read(metadata).decode()
+    assert "License-Expression: Apache-2.0 AND CC-BY-SA-4.0\n" in told  # the latter of picturebook-eval
     tops = {name.split("/")[0] for name in held}
     assert all(top.startswith("voxjax") for top in tops), "nothing beside the package is installed"
 

@@ -39,9 +39,10 @@ def test_the_gallery_shows_things_that_are_known():
 def test_the_launcher_makes_judges_and_shows(tmp_path, monkeypatch):
     file = tmp_path / "prompts.txt"
     file.write_text("a cactus\na pizza\n")
-    called, trained = [], []
+    called, trained, looked = [], [], []
     monkeypatch.setattr(launcher, "call", lambda *words, **_: called.append(words))
     monkeypatch.setattr(launcher, "train_all", lambda jobs, *, side_by_side: trained.extend(jobs))
+    monkeypatch.setattr(launcher, "refuse_unfit", lambda *_, more, **__: looked.append((more, *trained)))
     places = [f"--prompts={file}", f"--runs={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}"]
     monkeypatch.setattr(
         "sys.argv", ["things", *places, "--variants", "vox_exp", "vox_imp", "--seeds=2", "--config.steps=9"]
@@ -53,6 +54,7 @@ def test_the_launcher_makes_judges_and_shows(tmp_path, monkeypatch):
         ("configs/demo.py:vox_exp", "a cactus", 1),
     ]
     assert len(trained) == 8 and all(job.more == ["--config.steps=9"] for job in trained)
+    assert looked == [(["--config.steps=9"],), (["--config.clip.model=picturebook-eval"],)]
     commands = [words[0] for words in called]
     evaluate, sheet = "voxjax.evaluate", "voxjax.evaluation.sheet"
     assert commands == ["voxjax.picturebook.prompts", evaluate, sheet, evaluate, sheet, sheet]
@@ -65,6 +67,12 @@ def test_an_object_is_ranked_among_all_things():
     report, _ = prompts.draw_prompts()
     captions = prompts.captions(report)
     assert len(captions) == len(names.things()) + 10 == len(set(captions)) and set(report) <= set(captions)
+
+
+def test_a_prompt_is_a_caption_once_however_it_is_written():
+    known = names.plain_captions()
+    assert prompts.captions(["A cactus.", "a  cactus"]) == known
+    assert prompts.captions(["A blue cactus", "a blue  cactus."]) == [*known, "A blue cactus"]
 
 
 def test_the_command_writes_the_captions(tmp_path):

@@ -89,11 +89,16 @@ def test_sheets_show_the_bank_and_batches(little, capsys):
     ]
 
 
-def test_mistakes_are_named(little):
-    with pytest.raises(UserError, match=r"--without=emojipedia: the sources are noto, fluent, noto_v1"):
-        train.main(["--model=picturebook", f"--cache={little / 'cache'}", "--without=emojipedia"])
-    with pytest.raises(UserError, match=r"--minutes=-1.0 must be above 0"):
-        train.main(flags(little, "picturebook", "--minutes=-1"))
+def test_mistakes_are_named(little, monkeypatch):
+    monkeypatch.setattr(train, "train", lambda *_: None)
+    for name in ("emojipedia", "furniture"):  # the archive of the models is no name of a source
+        with pytest.raises(UserError, match=rf"--without={name}: the sources are noto, .*models, twemoji"):
+            train.main(["--model=picturebook", f"--cache={little / 'cache'}", f"--without={name}"])
+    for minutes in ("-1.0", "nan", "inf"):
+        with pytest.raises(UserError, match=rf"--minutes={minutes} must be above 0"):
+            train.main(flags(little, "picturebook", f"--minutes={minutes}"))
+    with pytest.raises(UserError, match=r"--seed: '-1' is not a whole number from 0"):
+        train.main(flags(little, "picturebook", "--seed=-1"))
     with pytest.raises(UserError, match=r"leaves picturebook nothing to learn from"):
         bank.load("picturebook", little / "cache", bank.SIDES["picturebook"])
 

@@ -45,6 +45,14 @@ def test_a_folder_with_a_finished_model_is_not_trained_over(tmp_path):
         train.main(["--model=pocket", f"--out={tmp_path}"])
 
 
+@pytest.mark.parametrize("flag", ["--seed=-1", "--per_shape=0", "--per_pair=0"])
+def test_a_count_out_of_range_is_refused(tmp_path, monkeypatch, flag):
+    monkeypatch.setattr(train, "train", lambda *_, **__: None)
+    name, value = flag.split("=")
+    with pytest.raises(UserError, match=f"{name}: '{value}' is not a whole number from"):
+        train.main(["--model=pocket", f"--out={tmp_path}", flag])
+
+
 def test_dense_targets_say_what_covers_each_patch():
     geometry = np.zeros((1, 16, 16, 5), np.float32)
     geometry[0, :8, 8:, 0] = 1.0  # the upper right patch is the upper object,

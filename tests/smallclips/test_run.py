@@ -64,10 +64,26 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(tmp_path):
     np.testing.assert_array_equal(whole["w"], resumed["w"])
 
 
+def test_a_run_killed_in_its_last_save_is_kept_by_the_next(tmp_path):
+    def die(ema, progress):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run.run_phase(KEY, 0, PHASE, task(), clip(), run.Run(tmp_path, keep=die))
+    kept = []
+    how = run.Run(tmp_path, keep=lambda ema, progress: kept.append((ema, progress.step)))
+    ended = run.run_phase(KEY, 0, PHASE, task(), clip(), how)
+    whole, _ = run_to(tmp_path / "whole")
+    ((ema, step),) = kept
+    assert step == PHASE.steps
+    np.testing.assert_array_equal(ema["w"], whole["w"])
+    np.testing.assert_array_equal(ended["w"], whole["w"])
+
+
 def test_a_finished_phase_is_passed_over(tmp_path):
     ended, _ = run_to(tmp_path)
     again, kept = run_to(tmp_path)
-    assert not kept
+    assert kept == [PHASE.steps], "once, as the save before may have been cut off"
     np.testing.assert_array_equal(ended["w"], again["w"])
     how = run.Run(tmp_path, keep=lambda ema, progress: None)
     second = run.run_phase(KEY, 1, PHASE, task(), ended, how)

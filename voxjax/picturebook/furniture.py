@@ -63,10 +63,7 @@ def pictures(cache: Path, half: int) -> tuple[np.ndarray, np.ndarray]:
     done = package / "complete"
     if not done.is_file():
         archive = archives.fetch(sources.SOURCES["furniture"], cache)
-        found = archives.read_members(
-            archive, lambda path: Path(path).name if path.endswith(".sh3f") else None
-        )
-        for name, content in found.items():
+        for name, content in archives.read_members(archive, _library_name).items():
             with atomic_path(package / name) as part:
                 part.write_bytes(content)
         done.touch()

@@ -33,9 +33,12 @@ def draw_prompts() -> tuple[list[str], list[str]]:
 
 
 def captions(prompts: Sequence[str]) -> list[str]:
-    """The names of all things, and the prompts that have more in them, each once."""
+    """The names of all things, and the prompts with more in them: each once, as a judge tells them apart."""
     known = names.plain_captions()
-    return known + [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
+    others: dict[str, str] = {}
+    for prompt in prompts:
+        others.setdefault(" ".join(prompt.split()).lower().strip(" .,"), prompt)
+    return known + [prompt for words, prompt in others.items() if words not in known]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from voxjax.command import Parser, run_command, whole_number
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable, write_text
 from voxjax.guidance.convert import OPEN_CLIP_SAFETENSORS, SAFETENSORS
-from voxjax.picturebook import bank, batches, model, names, sources
+from voxjax.picturebook import bank, batches, model, names
 from voxjax.picturebook.score import score
 from voxjax.picturebook.sheet import write_sheets
 from voxjax.smallclips import norms, saving, tokenizer
@@ -103,12 +104,11 @@ def main(arguments: Sequence[str]) -> None:
       UserError: a package is missing, or the folder holds a finished model or cannot be written.
     """
     flags = _parser().parse_args(arguments)
-    unknown = set(flags.without) - {*sources.SOURCES, "models"}
-    if unknown:
-        known = ", ".join(name for side in bank.SIDES.values() for name in side if name != "models")
-        raise UserError(f"--without={','.join(flags.without)}: the sources are {known}, models")
-    if flags.minutes is not None and flags.minutes <= 0:
-        raise UserError(f"--minutes={flags.minutes} must be above 0")
+    known = dict.fromkeys(name for side in bank.SIDES.values() for name in side)
+    if not known.keys() >= set(flags.without):
+        raise UserError(f"--without={','.join(flags.without)}: the sources are {', '.join(known)}")
+    if flags.minutes is not None and not 0 < flags.minutes < math.inf:
+        raise UserError(f"--minutes={flags.minutes} must be above 0 and finite")
     refuse_unwritable(flags.cache, f"--cache={flags.cache}")
     if flags.core is not None:
         _pin(flags.core)
@@ -158,7 +158,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--steps", type=whole_number(2, 10**7), help="updates; default: the recipe's")
     parser.add_argument("--minutes", type=float, help="end after so many minutes of updates instead")
-    parser.add_argument("--seed", type=int, help="default: the recipe's")
+    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), help="default: the recipe's")
     split = lambda text: tuple(filter(None, text.split(",")))  # noqa: E731
     parser.add_argument("--without", type=split, default=(), help="sources to leave out: openmoji,models")
     parser.add_argument("--core", type=whole_number(0, 1023), help="stay on this CPU core, from 0 and around")

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from voxjax.command import Parser, run_command
+from voxjax.command import Parser, run_command, whole_number
 from voxjax.errors import UserError
 from voxjax.files import refuse_unwritable
 from voxjax.pocket import bank, batches, captions, model, score
@@ -138,9 +138,10 @@ def main(arguments: Sequence[str]) -> None:
     parser = Parser(prog="voxjax.pocket.train", description="Train one of the small CLIPs from scratch.")
     parser.add_argument("--model", choices=sorted(model.RECIPES), required=True)
     parser.add_argument("--out", type=Path, help="folder of the checkpoint; default: runs/pocket/MODEL")
-    parser.add_argument("--seed", type=int, help="default: the recipe's")
-    parser.add_argument("--per_shape", type=int, default=3000, help="photographs of each primitive")
-    parser.add_argument("--per_pair", type=int, default=120, help="photographs of each stacked pair")
+    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), help="default: the recipe's")
+    count = whole_number(1, 10**6)
+    parser.add_argument("--per_shape", type=count, default=3000, help="photographs of each primitive")
+    parser.add_argument("--per_pair", type=count, default=120, help="photographs of each stacked pair")
     args = parser.parse_args(arguments)
     recipe = model.RECIPES[args.model]
     if args.seed is not None:

@@ -101,8 +101,8 @@ def run_phase(key: Array, index: int, phase: Phase, task: Task, clip: Any, run: 
       run: how it is kept.
 
     Returns:
-      The averaged weights at its end; those of a phase that the snapshot has left behind are not known any
-      more, and nothing depends on them: `clip` then.
+      The averaged weights at its end, kept once more where the snapshot holds them already; those of a phase
+      that the snapshot has left behind are not known any more, and nothing depends on them: `clip` then.
 
     Raises:
       UserError: a snapshot that does not fit the recipe.
@@ -117,6 +117,8 @@ def run_phase(key: Array, index: int, phase: Phase, task: Task, clip: Any, run: 
         if stored.phase == index:
             progress, state = stored, _restore(state, values, run.folder)
             rng.bit_generator.state = json.loads(stored.generator)
+            if run.share_done(phase, progress) >= 1.0:  # the run may have died between snapshot and `keep`
+                run.keep(state.ema, progress)
     step = _make_step(key, phase, task, optimiser)
     kept = logged = progress.step
     is_first = True
