@@ -237,13 +237,17 @@ def install(monkeypatch, repository, *, present):
         (
             "https://a.b/c/voxjax",
             ["numpy", "jax_cuda12_plugin"],
-            "git+https://a.b/c/voxjax jax[cuda12] numpy==2.0.2",
+            "git+https://a.b/c/voxjax 'jax[cuda12]' numpy==2.0.2",
         ),
-        ("ssh://git@a.b/c", ["jax_cuda13_plugin"], "git+ssh://git@a.b/c jax[cuda13]"),
+        ("ssh://git@a.b/c", ["jax_cuda13_plugin"], "git+ssh://git@a.b/c 'jax[cuda13]'"),
         ("..", ["numpy"], ".. numpy==2.0.2"),
+        # %pip hands its line to a shell.
+        ("/content/drive/My Drive/voxjax", [], "'/content/drive/My Drive/voxjax'"),
+        ("~/voxjax", [], "/home/me/voxjax"),
     ],
 )
 def test_installing_keeps_numpy_and_takes_the_plugin_along(monkeypatch, repository, present, packages):
+    monkeypatch.setenv("HOME", "/home/me")
     assert install(monkeypatch, repository, present=present) == [("pip", f"install --quiet {packages}")]
 
 

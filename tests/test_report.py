@@ -139,6 +139,28 @@ def test_an_index_of_many_runs(runs, page, capsys):
     assert os.stat(runs / "b/report.html").st_mtime_ns == before
 
 
+def test_a_run_that_gets_no_report_does_not_end_the_index(tmp_path, monkeypatch, capsys):
+    """One in a folder of somebody else's; names of folders may have letters of any script."""
+    for name in ("a", "красный-шар"):
+        write_run(tmp_path / name, "a blue ball", LOW, output__mesh=False)
+    real = command.write_report
+
+    def write(workdir):
+        if workdir.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(workdir)
+
+    monkeypatch.setattr(command, "write_report", write)
+    out = tmp_path / "index.html"
+    command.main([f"--runs={tmp_path}/*", f"--out={out}"])
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'a'}: no report: [Errno 13] Permission denied" in said.err
+    assert "2 folders: 2 finished" in said.out
+    assert [each["href"] for each in Page(out.read_text()).all("a")] == [
+        "%D0%BA%D1%80%D0%B0%D1%81%D0%BD%D1%8B%D0%B9-%D1%88%D0%B0%D1%80/report.html"
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -68,7 +68,7 @@ def test_without_viser_one_line_names_the_extra():
     assert done.stderr == 'voxjax: the viewer needs viser; install it with: pip install "voxjax[view]"\n'
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_serves_a_page_until_it_is_stopped(tmp_path, ending):
     """On this machine alone, with one line; an empty folder of runs is not made."""
     runs = tmp_path / "runs"

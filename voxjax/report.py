@@ -59,7 +59,10 @@ def _index(patterns: Sequence[str], out: Path) -> None:
     cards = [read_card(folder) for folder in sorted(folders)]
     for card in cards:
         if card.finished and not (card.workdir / REPORT).exists():
-            print(write_report(card.workdir))
+            try:
+                print(write_report(card.workdir))
+            except (OSError, UserError) as error:  # a folder of somebody else's, say: a card without a link
+                print(f"{card.workdir}: no report: {error}", file=sys.stderr)
     write_text(out, index_page(cards, left_out, out))
     print(counted(cards, left_out))
     for card in cards:

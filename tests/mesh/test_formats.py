@@ -77,6 +77,13 @@ def test_meshes_keep_their_triangles_and_stand_upright(content, tmp_path, name, 
     np.testing.assert_allclose(found.face_normals[0] @ found.vertex_normals[found.faces[0, 0]], 1, atol=0.5)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings_may_be_in_capitals(content, tmp_path, ending):
+    name = f"A{ending.upper()}"
+    write(tmp_path / name, content)
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).stat().st_size > 100
+
+
 @pytest.mark.parametrize("name", ["a.obj", "a.ply"])
 def test_these_hold_display_values(content, tmp_path, name):
     write(tmp_path / name, content)

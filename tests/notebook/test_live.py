@@ -167,6 +167,59 @@ def test_what_an_earlier_call_left_running_is_waited_for(make_job, shown, tmp_pa
     assert starts(tmp_path) == 2  # the second finds all done; a training says so and leaves
 
 
+def test_a_workdir_in_another_folder_is_another_job(make_job, tmp_path, monkeypatch):
+    job = make_job(pause=20)
+    (tmp_path / "elsewhere" / "run").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
+    arguments = ("--workdir=run", *job.arguments[1:])
+    relative = Job(job.title, job.module, arguments, job.workdirs, job.log)
+    absolute = Job(job.title, job.module, (f"--workdir={tmp_path / 'run'}", *arguments[1:]), (), job.log)
+    command = [sys.executable, "-m", job.module]
+    surroundings = environment(PYTHONPATH=str(tmp_path))
+    for folder, asked in ((tmp_path / "elsewhere", relative), (tmp_path, absolute)):
+        # The name of a folder from the root is the same everywhere.
+        found = asked is absolute
+        with subprocess.Popen(
+            [*command, *asked.arguments], cwd=folder, env=surroundings, stdout=subprocess.DEVNULL
+        ) as process:
+            while not (folder / "run" / "preview.png").exists():
+                time.sleep(0.02)
+            monkeypatch.chdir(tmp_path / "elsewhere" if asked is absolute else tmp_path)
+            assert (find_running(asked) is not None) is found
+            monkeypatch.chdir(folder)
+            assert find_running(asked).pid == process.pid
+            # Nor is one of another user's.
+            with monkeypatch.context() as patched:
+                patched.setattr(psutil.Process, "username", lambda self: f"user {self.pid}")
+                assert find_running(asked) is None
+            live.stop(psutil.Process(process.pid))
+
+
+def test_a_process_that_may_not_be_stopped_is_left(monkeypatch):
+    class Theirs:
+        pid = 1
+
+        def is_running(self):
+            return True
+
+        def children(self, recursive):
+            return []
+
+        def send_signal(self, kind):
+            raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(live.psutil, "wait_procs", lambda members, timeout: ([], members))
+    live.stop(Theirs())
+
+
+def test_a_warning_stays_however_much_is_said_after_it(make_job, shown):
+    job = make_job()
+    job.log.parent.mkdir()
+    job.log.write_text("voxjax: warning: early\n" + "".join(f"step {i} done\n" for i in range(2000)))
+    live._View(job).show()
+    assert "warning: early" in shown[0] and "step 1999 done" in shown[0] and "step 1000 " not in shown[0]
+
+
 def test_another_workdir_is_another_job(make_job, tmp_path):
     job = make_job(pause=20)
     other = Job(job.title, job.module, ("--workdir=elsewhere",), job.workdirs, job.log)

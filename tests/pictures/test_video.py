@@ -80,6 +80,28 @@ def test_wrong_frames_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("{folder}/none", r"IMAGEIO_FFMPEG_EXE={folder}/none: name one that runs, or unset it"),
+        ("{folder}/text", r"\(Exec format error\); IMAGEIO_FFMPEG_EXE={folder}/text"),
+        ("{folder}", r"\(Permission denied\); IMAGEIO_FFMPEG_EXE={folder}"),
+        ("", r"\(No ffmpeg exe could be found.*; install imageio-ffmpeg again"),
+    ],
+)
+def test_ffmpeg_that_does_not_start_is_reported(tmp_path, monkeypatch, named, words):
+    (tmp_path / "text").write_text("no program")
+    (tmp_path / "text").chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", named.format(folder=tmp_path))
+    monkeypatch.setattr(imageio_ffmpeg._utils, "_get_ffmpeg_exe", lambda: None)
+    with (
+        pytest.raises(UserError, match="ffmpeg does not start .*" + words.format(folder=tmp_path)) as caught,
+        open_video(tmp_path / "a.mp4") as video,
+    ):
+        video.add(np.zeros((16, 16, 3), np.uint8))
+    assert "\n" not in str(caught.value) and not (tmp_path / "a.mp4").exists()
+
+
 def test_ffmpeg_that_stops_is_reported(tmp_path, monkeypatch):
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\necho 'no space left' >&2\nexit 1\n")

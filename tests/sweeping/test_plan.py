@@ -60,6 +60,7 @@ def test_names_are_the_runs_own_so_that_a_larger_plan_holds_the_smaller():
         (SPHERE, [], "demo_a-red-sphere_seed0"),
         # What a file name cannot hold comes back as digits: sha256("A red sphere!") begins with 0b06d7.
         ("A red sphere!", [], "demo_a-red-sphere-0b06d7_seed0"),
+        ("красный шар", [], "demo_красный-шар_seed0"),
         (SPHERE, [("k", (0.0, -0.5))], "demo_a-red-sphere_k=0.0,-0.5_seed0"),
         (SPHERE, [("k", ""), ("m", 1e-06)], "demo_a-red-sphere_k=_m=1e-06_seed0"),
         (SPHERE, [("k", "ViT-B/16")], "demo_a-red-sphere_k=ViT-B-16-28416b_seed0"),
@@ -70,9 +71,10 @@ def test_names_are_readable(prompt, settings, name):
 
 
 def test_long_names_end_before_the_file_system_does_and_stay_apart():
-    texts = ["x" * 300 + end for end in "ab"]
-    names = {run_name("demo", text, [(f"k{i}", text) for i in range(9)], 0) for text in texts}
-    assert len(names) == 2 and max(map(len, names)) < 200
+    for letter in ("x", "字"):
+        texts = [letter * 300 + end for end in "ab"]
+        names = {run_name("demo", text, [(f"k{i}", text) for i in range(9)], 0) for text in texts}
+        assert len(names) == 2 and max(len(name.encode()) for name in names) < 200
 
 
 @pytest.mark.parametrize(

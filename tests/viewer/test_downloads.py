@@ -17,6 +17,7 @@ from voxjax.viewer.drawing import View, draw
 from voxjax.viewer.feed import Feed
 from voxjax.viewer.notices import telling
 from voxjax.viewer.path import Key
+from voxjax.viewer.takeaway import TakeAway
 
 
 class Client:
@@ -74,6 +75,12 @@ def test_a_video_that_is_given_up_is_not_sent(view):
         client, view, [Key(view.camera, np.zeros(3))], "x", seconds=9, closed=True, wanted=lambda: False
     )
     assert client.files == {} and client.open == 0
+
+
+def test_names_of_files_fit_in_any_script():
+    feeds = [SimpleNamespace(prompt="красный шар " * 9), SimpleNamespace(prompt="字" * 60)]
+    name = TakeAway(SimpleNamespace(client=None, feeds=feeds))._name()
+    assert name.startswith("красный-шар-") and 76 < len(name.encode()) <= 80
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A run that grows while it is looked at: checkpoints come, go and break, and nothing is ever written."""
 
 import json
+import shutil
+from unittest.mock import MagicMock
 
 import jax.numpy as jnp
 import pytest
@@ -10,6 +12,7 @@ from voxjax.checkpoint import Checkpoints
 from voxjax.errors import UserError
 from voxjax.run import CHECKPOINTS, METRICS, load_run
 from voxjax.viewer.feed import Feed, Progress, names_of
+from voxjax.viewer.session import Session
 
 
 def save_step(workdir, step, *, keep=3):
@@ -96,6 +99,29 @@ def test_progress_follows_the_metrics(workdir):
     cut.write_text(line(50, 0.25) + line(60, 0.3))
     cut.replace(file)
     assert feed.progress() == Progress(60, 150, 0.3, ((50, 0.25), (60, 0.3)))
+
+
+def test_another_run_in_the_same_folder_is_another_run(workdir):
+    (workdir / METRICS).write_text(line(50, 0.25))
+    feed, session = Feed(workdir), Session(MagicMock(), MagicMock(full_px=64))
+    session.feeds, session.shown, session.steps = (feed,), [None], [[]]
+    session._chosen, session._notes = [None], [""]
+    session._load()
+    before = feed.newest()
+    assert session.shown == [before] and feed.progress().similarity == 0.25
+    damage(workdir, 50)
+    feed.forget()
+    with pytest.raises(UserError, match="cannot be read"):
+        feed.newest()
+    shutil.rmtree(workdir)
+    assert feed.newest() is None and feed.prompt == "a red ball"  # what is shown stays until then
+    write_run(workdir, "a blue ball", (0.1, 0.1, 0.9), steps_done=50, steps=120)
+    assert feed.prompt == "a blue ball" and feed.progress() == Progress(50, 120, None, ())
+    after = feed.newest()
+    assert after is not before and after.run.prompt == feed.open_latest().run.prompt == "a blue ball"
+    session._load()
+    assert session.shown == [after]
+    session.close()
 
 
 def test_looking_writes_nothing(workdir):

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from helpers.small_runs import write_run
@@ -15,7 +16,7 @@ from voxjax.run import read_config
 from voxjax.viewer import jobs
 from voxjax.viewer.feed import Feed
 from voxjax.viewer.house import House, open_house
-from voxjax.viewer.jobs import Job
+from voxjax.viewer.jobs import Job, Trainings
 
 PATIENCE_S = 60
 
@@ -115,6 +116,21 @@ def test_the_form_starts_a_training_in_a_folder_of_its_own(tmp_path, training):
     assert not house.trainings.of(workdir).running
 
 
+def test_prompts_of_one_name_have_folders_of_their_own(tmp_path, training):
+    house = House([], tmp_path / "runs", full_px=256)
+    first = write_run(tmp_path / "runs/demo-vox_exp/a-red-ball", "a red ball", (0.9, 0.1, 0.1))
+    assert house.start_training("demo:vox_exp", "a red ball", 0).workdir == first
+    other = house.start_training("demo:vox_exp", "a red: ball", 0).workdir
+    # sha256("a red: ball") begins with these digits.
+    assert other == first.with_name("a-red-ball-940dbe")
+    seeds = [house.start_training("demo:vox_exp", prompt, 1).workdir for prompt in ("!", "?")]
+    # Nothing is in the first one yet: it was started a moment ago.
+    assert [each.name for each in seeds] == ["unnamed-seed1", "unnamed-8a8de8-seed1"]
+    with pytest.raises(UserError, match="still running"):
+        house.start_training("demo:vox_exp", "?", 1)
+    assert len(house.close()) == 4
+
+
 @pytest.mark.parametrize(
     ("preset", "prompt", "seed", "words"),
     [
@@ -139,6 +155,17 @@ def test_a_run_goes_on_with_its_own_config(tmp_path, training):
     assert place == f"--workdir={workdir}"
     assert differences(load(config.removeprefix("--config=")), read_config(workdir)) == []
     house.close()
+
+
+def test_runs_that_go_on_at_once_are_told_their_own_configs(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(Trainings, "start", lambda self, workdir, arguments: told.append(arguments))
+    trainings = Trainings()
+    for name in ("one", "two"):
+        trainings.go_on(tmp_path / name)
+    one, two = (Path(argument.removeprefix("--config=")).read_text() for (argument,) in told)
+    assert str(tmp_path / "one") in one and str(tmp_path / "two") in two
+    trainings.close()
 
 
 def test_runs_are_found_the_latest_first(tmp_path):

@@ -7,6 +7,7 @@ A spec is `NAME`, a config that ships with voxjax, or the path of a Python file;
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from voxjax.errors import UserError
@@ -50,8 +51,16 @@ def spec_name(spec: str) -> str:
 
 
 def slug(prompt: str) -> str:
-    """Returns `prompt` as a folder name: lower case, dashes, at most 60 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].strip("-") or "unnamed"
+    """Returns `prompt` as a folder name: letters and digits of any script in lower case, dashes between them.
+
+    It has at most 60 characters, and at most 180 bytes of UTF-8, as a file name ends at 255 of them. Prompts
+    that differ in more than this have one name.
+    """
+    plain = unicodedata.normalize("NFKC", prompt).lower()
+    # Marks too: vowels are marks on their consonants in many scripts.
+    words = "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain).split()
+    name = "-".join(words)[:60]
+    return name.encode()[:180].decode(errors="ignore").strip("-") or "unnamed"
 
 
 def default_workdir(spec: str, prompt: str) -> Path:

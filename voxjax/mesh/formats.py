@@ -147,9 +147,10 @@ def _write_npz(path: Path, content: Content) -> None:
     density = np.logaddexp(0.0, lattice.raw.astype(np.float64))
     transform = np.diag([*lattice.spacing, 1.0])
     transform[:3, 3] = lattice.lower
-    with atomic_path(path) as part:
+    # Into an open file: to a name that does not end in .npz, as field.NPZ, numpy appends it.
+    with atomic_path(path) as part, part.open("wb") as file:
         np.savez_compressed(
-            part,
+            file,
             alpha=-np.expm1(-density * lattice.interval).astype(np.float32),
             density=(density * lattice.interval / lattice.voxel).astype(np.float32),
             colour=np.asarray(raw_to_colour(lattice.scene.values[..., 1:])),

@@ -45,12 +45,15 @@ def read_course(workdir: Path) -> Course | None:
     return Course(0, steps)
 
 
-def last_lines(path: Path) -> list[str]:
-    """Returns the last lines of a text file without blank ones, empty where there is none."""
+def last_lines(path: Path, *, n_bytes: int | None = _BLOCK) -> list[str]:
+    """Returns the lines in the last bytes of a text file, None: in all of them; without blank ones.
+
+    Empty where there is no file.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(file.tell() - _BLOCK, 0))
+            end = file.seek(0, 2)
+            file.seek(0 if n_bytes is None else max(end - n_bytes, 0))
             text = file.read().decode(errors="replace")
     except OSError:
         return []

@@ -133,11 +133,14 @@ def follow(job: Job, *, seconds: float = 1.0) -> None:
 
 
 def find_running(job: Job) -> psutil.Process | None:
-    """Returns the process of this user that does the job already, None if there is none."""
+    """Returns the process of this user that does the job already, in the same folder; None without one."""
     flag = next(each for each in job.arguments if each.startswith("--workdir="))
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if job.module in line and flag in line and process.pid != os.getpid():
+    workdir, user = flag.removeprefix("--workdir="), psutil.Process().username()
+    for process in psutil.process_iter(["cmdline", "cwd", "username"]):
+        line, cwd = process.info["cmdline"] or [], process.info["cwd"] or ""
+        # A workdir may be relative: the same words in another folder are then another job.
+        same = process.info["username"] == user and Path(cwd, workdir) == Path.cwd() / workdir
+        if same and job.module in line and flag in line and process.pid != os.getpid():
             return process
     return None
 
@@ -149,7 +152,7 @@ def stop(process: psutil.Process) -> None:
         for each in members:
             try:
                 each.send_signal(kind)
-            except psutil.NoSuchProcess:
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         _, members = psutil.wait_procs(members, timeout=_PATIENCE_S)
 
@@ -197,7 +200,7 @@ class _View:
 
 def _words(log: Path) -> Sequence[str]:
     """All warnings, and the last lines."""
-    lines = last_lines(log)
+    lines = last_lines(log, n_bytes=None)
     warnings = [line for line in lines[:-_N_WORDS] if "warning: " in line]
     return [*warnings, *lines[-_N_WORDS:]]
 

@@ -16,6 +16,7 @@ import numpy as np
 from voxjax.errors import UserError
 from voxjax.files import atomic_path
 
+_FFMPEG = "IMAGEIO_FFMPEG_EXE"
 _BT709 = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 
 
@@ -65,7 +66,7 @@ class VideoWriter:
 
         Raises:
           ValueError: for another type or shape than the first frame's.
-          UserError: if ffmpeg stops (disk full, broken installation).
+          UserError: if ffmpeg does not start, or stops (disk full, broken installation).
         """
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
             raise ValueError(f"a frame must be uint8 [height, width, 3], not {frame.dtype} {frame.shape}")
@@ -74,10 +75,7 @@ class VideoWriter:
         even = even_size(frame)
         if self._process is None:
             self._shape = frame.shape
-            command = _command(self._path, even.shape[1], even.shape[0], self._fps, self._crf)
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stderr=self._complaints, bufsize=0
-            )
+            self._process = self._start(even.shape[1], even.shape[0])
         try:
             assert self._process.stdin is not None
             raw = memoryview(np.ascontiguousarray(even)).cast("B")
@@ -87,6 +85,17 @@ class VideoWriter:
             self.finish()
             raise
         self.n_frames += 1
+
+    def _start(self, width: int, height: int) -> subprocess.Popen[bytes]:
+        try:
+            command = _command(self._path, width, height, self._fps, self._crf)
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._complaints, bufsize=0)
+        except (OSError, RuntimeError) as error:  # the latter: imageio_ffmpeg finds none
+            named = os.environ.get(_FFMPEG)
+            where = f"{_FFMPEG}={named}: name one that runs, or unset it"
+            none_named = f"install imageio-ffmpeg again, or name an ffmpeg in {_FFMPEG}"
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"ffmpeg does not start ({reason}); {where if named else none_named}") from error
 
     def finish(self) -> None:
         """Wait until ffmpeg has written the whole file.

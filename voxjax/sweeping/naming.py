@@ -9,7 +9,7 @@ from typing import Any
 
 from voxjax.config.naming import slug
 
-_LONGEST = 180  # a file name may have 255 bytes, and temporary ones get an ending
+_LONGEST = 180  # bytes: a file name may have 255, and temporary ones get an ending
 
 
 def run_name(config: str, prompt: str, settings: Sequence[tuple[str, Any]], seed: int) -> str:
@@ -27,8 +27,9 @@ def run_name(config: str, prompt: str, settings: Sequence[tuple[str, Any]], seed
     parts = [config, _prompt_name(prompt)]
     parts += [f"{key}={_value_name(value)}" for key, value in settings]
     name = "_".join(parts)
-    if len(name) > _LONGEST:
-        name = f"{name[:_LONGEST].rstrip('-_.')}-{_digits(name)}"
+    if len(name.encode()) > _LONGEST:
+        short = name.encode()[:_LONGEST].decode(errors="ignore")
+        name = f"{short.rstrip('-_.')}-{_digits(name)}"
     return f"{name}_seed{seed}"
 
 

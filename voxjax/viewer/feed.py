@@ -12,14 +12,14 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from voxjax.errors import UserError
-from voxjax.run import METRICS, kept_steps, load_run, read_config
+from voxjax.run import CONFIG, METRICS, kept_steps, load_run, read_config
 from voxjax.viewer.exhibit import Exhibit
 
 # Checkpoints kept in memory, so that the slider goes back and forth without reading.
@@ -61,20 +61,18 @@ class Feed:
     def __init__(self, workdir: str | Path):
         self.workdir = Path(workdir)
         self._lock = threading.Lock()
-        self._exhibits: OrderedDict[int, Exhibit] = OrderedDict()
-        self._config: ConfigDict | None = None
-        self._unreadable: dict[int, tuple[float, float]] = {}  # step -> seconds to wait, when to try again
-        self._metrics = _Metrics(self.workdir / METRICS)
+        self._known = _Known(None, _Metrics(self.workdir / METRICS))
 
     @property
     def config(self) -> ConfigDict | None:
         """Config of the run, None as long as there is none."""
-        if self._config is None:
+        known = self._of_this_run()
+        if known.config is None:
             try:
-                self._config = read_config(self.workdir)
+                known.config = read_config(self.workdir)
             except UserError:
                 return None
-        return self._config
+        return known.config
 
     @property
     def prompt(self) -> str:
@@ -92,10 +90,11 @@ class Feed:
           UserError: it is damaged, not complete yet or gone.
         """
         with self._lock:
-            exhibit = self._exhibits.pop(step, None) or Exhibit(load_run(self.workdir, step=step)).warm()
-            self._exhibits[step] = exhibit
-            while len(self._exhibits) > _KEPT:
-                self._exhibits.popitem(last=False)
+            exhibits = self._of_this_run().exhibits
+            exhibit = exhibits.pop(step, None) or Exhibit(load_run(self.workdir, step=step)).warm()
+            exhibits[step] = exhibit
+            while len(exhibits) > _KEPT:
+                exhibits.popitem(last=False)
             return exhibit
 
     def open_latest(self) -> Exhibit:
@@ -104,15 +103,16 @@ class Feed:
         Raises:
           UserError: the folder holds no run, or no sound checkpoint.
         """
+        exhibits = self._of_this_run().exhibits
         run = load_run(self.workdir)
         with self._lock:
-            exhibit = self._exhibits[run.step] = self._exhibits.get(run.step) or Exhibit(run).warm()
+            exhibit = exhibits[run.step] = exhibits.get(run.step) or Exhibit(run).warm()
             return exhibit
 
     def forget(self) -> None:
         """Lets go of the checkpoints in memory."""
         with self._lock:
-            self._exhibits.clear()
+            self._known.exhibits.clear()
 
     def newest(self) -> Exhibit | None:
         """Opens the newest checkpoint that can be read; None while there is none.
@@ -123,17 +123,18 @@ class Feed:
           UserError: there are some, and none can be read.
         """
         complaint: UserError | None = None
+        unreadable = self._of_this_run().unreadable
         for step in reversed(self.steps()):
-            wait, due = self._unreadable.get(step, (0.5, 0.0))
+            wait, due = unreadable.get(step, (0.5, 0.0))
             if time.monotonic() < due:
                 continue
             try:
                 exhibit = self.open(step)
             except UserError as error:
                 complaint = complaint or error
-                self._unreadable[step] = (2.0 * wait, time.monotonic() + wait)
+                unreadable[step] = (2.0 * wait, time.monotonic() + wait)
                 continue
-            self._unreadable.pop(step, None)
+            unreadable.pop(step, None)
             return exhibit
         if complaint is not None:
             raise complaint
@@ -141,10 +142,21 @@ class Feed:
 
     def progress(self) -> Progress:
         """How far the run is now."""
-        history = self._metrics.read()
+        history = self._of_this_run().metrics.read()
         steps = self.config.steps if self.config is not None else 0
         done = max([step for step, _ in history[-1:]] + self.steps()[-1:], default=0)
         return Progress(done, steps, history[-1][1] if history else None, tuple(history))
+
+    def _of_this_run(self) -> _Known:
+        """What is known of the run that the folder holds now; of the last one where it holds none."""
+        try:
+            state = (self.workdir / CONFIG).stat()
+        except OSError:
+            return self._known
+        mark = (state.st_ino, state.st_mtime_ns)  # a number alone may be given to a later file
+        if mark != self._known.mark:
+            self._known = _Known(mark, _Metrics(self.workdir / METRICS))
+        return self._known
 
 
 def names_of(feeds: Sequence[Feed]) -> tuple[str, ...]:
@@ -157,6 +169,25 @@ def names_of(feeds: Sequence[Feed]) -> tuple[str, ...]:
             f"{name} · {what}" if counts[name] > 1 else name for name, what in zip(names, more, strict=True)
         ]
     return tuple(names)
+
+
+@dataclass
+class _Known:
+    """What has been read of one run, which its config's file stands for.
+
+    Attributes:
+      mark: of that file; None before there is one.
+      metrics: of the run.
+      config: None as long as it was not read.
+      exhibits: checkpoints by their steps, the last used at the end.
+      unreadable: step -> seconds to wait, when to try again.
+    """
+
+    mark: tuple[int, int] | None
+    metrics: _Metrics
+    config: ConfigDict | None = None
+    exhibits: OrderedDict[int, Exhibit] = field(default_factory=OrderedDict)
+    unreadable: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 class _Metrics:

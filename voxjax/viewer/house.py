@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
@@ -52,6 +53,7 @@ class House:
         self._known = {feed.workdir.absolute(): feed for feed in feeds}
         self._lock = threading.Lock()
         self._presets: list[str] | None = None
+        self._begun: dict[Path, str] = {}  # folder -> prompt of the last training started there
 
     def feed(self, workdir: Path) -> Feed:
         """The feed of a folder, one for all browsers."""
@@ -87,6 +89,8 @@ class House:
     def start_training(self, preset: str, prompt: str, seed: int) -> Feed:
         """Starts a new run, or goes on with one that was started with the same values.
 
+        Prompts that have one name get folders of their own: the later one's ends in digits of its SHA-256.
+
         Args:
           preset: one of `presets`.
           prompt: what to make.
@@ -108,11 +112,23 @@ class House:
         config = load(preset, settings)
         every = max(1, min(config.checkpoint.every, config.steps // _PICTURES))
         settings.append(("checkpoint.every", str(every)))
-        workdir = self.runs / spec_name(preset) / (slug(prompt) + (f"-seed{seed}" if seed else ""))
+        workdir = self._folder(spec_name(preset), prompt, seed)
         self.trainings.start(
             workdir, [f"--config={preset}", *(f"--config.{key}={value}" for key, value in settings)]
         )
+        self._begun[workdir] = prompt
         return self.feed(workdir)
+
+    def _folder(self, name: str, prompt: str, seed: int) -> Path:
+        """Where a run goes: a folder that holds no run of another prompt."""
+        ending = f"-seed{seed}" if seed else ""
+        workdir = self.runs / name / f"{slug(prompt)}{ending}"
+        config = self.feed(workdir).config
+        # A process writes its config only once it has accepted everything.
+        if prompt == (config.prompt if config is not None else self._begun.get(workdir, prompt)):
+            return workdir
+        digits = hashlib.sha256(prompt.encode()).hexdigest()[:6]
+        return workdir.with_name(f"{slug(prompt)}-{digits}{ending}")
 
     def close(self) -> list[Path]:
         """Stops everything that was started here; returns the folders of trainings that still ran."""

@@ -6,6 +6,7 @@ that still run when the viewer ends are stopped with it.
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -130,9 +131,12 @@ class Trainings:
           UserError: one runs there already.
         """
         # The command takes configs as programs only: this one reads the run's own.
-        if self._files is None:
-            self._files = tempfile.TemporaryDirectory(prefix="voxjax-view-")
-        file = Path(self._files.name) / f"going_on_{len(self._jobs)}.py"
+        with self._lock:
+            if self._files is None:
+                self._files = tempfile.TemporaryDirectory(prefix="voxjax-view-")
+        # A name for each folder: the process before may not have read its file yet.
+        digest = hashlib.sha256(str(workdir.absolute()).encode()).hexdigest()[:16]
+        file = Path(self._files.name) / f"going_on_{digest}.py"
         file.write_text(
             "from voxjax.run import read_config\n\n\n"
             f"def get_config():\n    return read_config({str(workdir.absolute())!r})\n",

@@ -17,9 +17,12 @@ import viser
 from voxjax.errors import UserError
 from voxjax.viewer.camera import FOV, front_position
 from voxjax.viewer.house import House
+from voxjax.viewer.origin import own_pages_only
 from voxjax.viewer.session import Session
 
 _BRAND = (24, 92, 104)
+# What ends the viewer, and with it what it started: also a closed terminal, for which Windows has no signal.
+_ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def serving(house: House, *, host: str, port: int) -> Iterator[str]:
     # A page may be closed at any moment; whatever is on its way to it is then lost, and that is all.
     warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)
     # viser prints a box of its own, and goes to another port where ours is taken.
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), own_pages_only():
         server = viser.ViserServer(host=host, port=port, label="voxjax", verbose=False)
     try:
         if port and server.get_port() != port:
@@ -63,16 +66,21 @@ def serving(house: House, *, host: str, port: int) -> Iterator[str]:
         shown = f"[{host}]" if ":" in host else host
         yield f"http://{shown}:{server.get_port()}"
     finally:
-        for session in list(house.sessions.values()):
-            session.close()
-        with contextlib.redirect_stdout(io.StringIO()):
-            server.stop()
-        for workdir in house.close():
-            print(f"voxjax: stopped training {workdir}; it goes on from its last checkpoint", file=sys.stderr)
+        try:
+            for session in list(house.sessions.values()):
+                session.close()
+            with contextlib.redirect_stdout(io.StringIO()):
+                server.stop()
+        finally:
+            stopped = house.close()
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            for workdir in stopped:
+                words = f"stopped training {workdir}; it goes on from its last checkpoint"
+                print(f"voxjax: {words}", file=sys.stderr)
 
 
 def serve(house: House, *, host: str, port: int) -> None:
-    """Answers browsers until Ctrl-C.
+    """Answers browsers until Ctrl-C, or until the terminal is closed.
 
     Args:
       house: what is shown.
@@ -86,15 +94,21 @@ def serve(house: House, *, host: str, port: int) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background of a script: trainings would inherit that, and not stop when asked.
         signal.signal(signal.SIGINT, lambda *_: None)
-    with serving(house, host=host, port=port) as address:
-        before = signal.signal(signal.SIGTERM, lambda *_: over.set())
-        try:
-            print(f"{address}  (Ctrl-C ends)", flush=True)
-            over.wait()
-        except KeyboardInterrupt:
-            print("", file=sys.stderr)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    before = {number: signal.getsignal(number) for number in _ENDS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(number, lambda *_: over.set())
+    # Held to the very end: the shell of a closed terminal sends SIGHUP too, as trainings are being stopped.
+    try:
+        with serving(house, host=host, port=port) as address:
+            try:
+                print(f"{address}  (Ctrl-C ends)", flush=True)
+                over.wait()
+            except KeyboardInterrupt:
+                print("", file=sys.stderr)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def refuse_taken(host: str, port: int) -> None:

@@ -206,10 +206,7 @@ class Session:
                 chosen = self._chosen[i] if self._chosen[i] in steps else None
                 shown, note = self.shown[i], ""
                 try:
-                    if chosen is not None:
-                        shown = feed.open(chosen)
-                    elif shown is None or not steps or shown.run.step != steps[-1]:
-                        shown = feed.newest() or shown
+                    shown = feed.open(chosen) if chosen is not None else feed.newest() or shown
                 except UserError as error:
                     # The newest is perhaps just being written: what was shown goes on being shown.
                     note = "" if shown is not None and chosen is None else str(error)

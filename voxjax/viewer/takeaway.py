@@ -95,4 +95,5 @@ class TakeAway:
         return view
 
     def _name(self) -> str:
-        return "-and-".join(slug(feed.prompt) for feed in self._session.feeds)[:80]
+        names = "-and-".join(slug(feed.prompt) for feed in self._session.feeds)
+        return names.encode()[:80].decode(errors="ignore")  # bytes: of these a file name holds 255
