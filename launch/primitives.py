@@ -11,7 +11,16 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.processes import call, jobs_of, read_lines, refuse_unranked, train_all
+from launch.processes import (
+    call,
+    file_of_lines,
+    jobs_of,
+    read_lines,
+    refuse_unfit,
+    refuse_unranked,
+    train_all,
+    whole_number,
+)
 
 PROMPTS = Path("launch/pocket_prompts.txt")
 CAPTIONS = Path("launch/pocket_captions.txt")
@@ -30,15 +39,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", type=Path, help=f"file, one a line; default: one per shape of {PROMPTS}")
+    parser.add_argument(
+        "--prompts", type=file_of_lines, help=f"file, one a line; default: one per shape of {PROMPTS}"
+    )
     parser.add_argument("--variants", nargs="+", default=["vox_exp", "vox_imp", "dream_fields"])
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=whole_number, default=1)
     parser.add_argument("--runs", type=Path, default=Path("runs/primitives"))
     parser.add_argument("--out", type=Path, default=Path("docs/primitives"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=whole_number, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
     prompts = read_lines(args.prompts) if args.prompts else one_per_shape(read_lines(PROMPTS))
     refuse_unranked(prompts, read_lines(CAPTIONS))
+    configs = [f"configs/demo.py:{variant}" for variant in args.variants]
+    refuse_unfit(configs, prompts, runs=args.runs, more=overrides)
     jobs = jobs_of(args.variants, prompts, seeds=args.seeds, runs=args.runs, more=overrides)
     train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
     tables = {variant: args.runs / f"{variant}.json" for variant in args.variants}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import concurrent.futures
 import os
 import subprocess
@@ -21,7 +22,7 @@ def call(module: str, *arguments: str, quiet: bool = False, threads: int | None 
       threads: how many it may use on CPU; None for its own choice.
 
     Raises:
-      SystemExit: it failed.
+      SystemExit: it failed; status 2, after its one line, where the user can put it right.
     """
     environment = dict(os.environ)
     if threads:
@@ -29,6 +30,10 @@ def call(module: str, *arguments: str, quiet: bool = False, threads: int | None 
         environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {flags}".strip()
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=quiet, text=True)
+    if done.returncode == 2:
+        if quiet:
+            print(done.stderr.strip().rpartition("\n")[-1], file=sys.stderr)
+        raise SystemExit(2)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{(done.stderr or '')[-2000:]}")
 
@@ -113,8 +118,44 @@ def train_all(jobs: Sequence[Job], *, side_by_side: int) -> None:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Returns the lines of a text file that hold something."""
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Returns the lines of a text file that hold something, each once, white space made single."""
+    lines = (" ".join(line.split()) for line in path.read_text(encoding="utf-8").splitlines())
+    return list(dict.fromkeys(line for line in lines if line))
+
+
+def whole_number(text: str) -> int:
+    """A converter for `add_argument(type=...)`: a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def file_of_lines(text: str) -> Path:
+    """A converter for `add_argument(type=...)`: a text file that `read_lines` finds something in."""
+    try:
+        lines = read_lines(Path(text))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: cannot be read ({error}); give a text file") from error
+    if not lines:
+        raise argparse.ArgumentTypeError(f"{text}: nothing in it; write one a line")
+    return Path(text)
+
+
+def refuse_unfit(configs: Sequence[str], prompts: Sequence[str], *, runs: Path, more: Sequence[str]) -> None:
+    """Stops before the first run if one could not be trained: `voxjax sweep` looks, and starts none.
+
+    Args:
+      configs: config files and variants.
+      prompts: what each of them makes.
+      runs: folder for all runs.
+      more: further arguments of `voxjax.train`.
+
+    Raises:
+      SystemExit: status 2, with the mistake in one line.
+    """
+    asked = [f"--config={config}" for config in configs] + [f"--prompt={prompt}" for prompt in prompts]
+    settings = [each for each in more if each != "--force"]  # which is for training alone
+    call("voxjax.sweep", "--dry-run", *asked, f"--root={runs}", *settings, quiet=True)
 
 
 def refuse_unranked(prompts: Sequence[str], captions: Sequence[str]) -> None:

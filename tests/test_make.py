@@ -85,6 +85,26 @@ def test_what_is_begun_goes_on_as_it_was_chosen(started, monkeypatch):
         make.main(["a bonsai tree", "--quality=best"])
 
 
+@pytest.mark.parametrize("more", [["--quality=best"], ["--seeds=2"], ["--seeds=2", "--quality=best"]])
+def test_a_refused_call_leaves_what_a_begun_run_goes_on_with(more, started, monkeypatch, tmp_path):
+    on(monkeypatch, "ViT-B/32", accelerator=True, gib=6)
+    make.main(["a bonsai tree", "--workdir=here"])
+    record = (tmp_path / "here" / "make.json").read_text()
+    on(monkeypatch, "ViT-B/32", "ViT-B/16", "ViT-L/14", accelerator=True, gib=80)
+    monkeypatch.setattr(runs, "train", lambda *_, **__: 2)  # as it is the run of another config
+    with pytest.raises((SystemExit, UserError)):
+        make.main(["a bonsai tree", "--workdir=here", *more])
+    assert (tmp_path / "here" / "make.json").read_text() == record
+
+
+def test_a_run_that_make_did_not_begin_gets_no_record(started, monkeypatch, tmp_path):
+    on(monkeypatch)
+    make.main([SPHERE, "--config=demo", "--workdir=here"])
+    with pytest.raises(UserError, match="holds a single run"):
+        make.main([SPHERE, "--workdir=here", "--seeds=2"])
+    assert not (tmp_path / "here" / "make.json").exists()
+
+
 def test_a_run_that_fails_gives_its_status_and_leaves_nothing(started, monkeypatch, tmp_path, capsys):
     on(monkeypatch)
     monkeypatch.setattr(runs, "train", lambda *_, **__: 2)

@@ -142,6 +142,14 @@ def test_a_prompt_of_more_tokens_than_the_clip_takes_is_refused(monkeypatch, tin
         ask(monkeypatch, [SPHERE, " ".join(["word"] * 76)], gone)
 
 
+def test_prompts_of_different_small_clips_go_together(monkeypatch, capsys):
+    """`pocket` knows the sphere and no cactus, `picturebook` the cactus."""
+    ask(monkeypatch, [SPHERE, "a cactus"])
+    assert capsys.readouterr().out == ""
+    with pytest.raises(UserError, match="lacks 'qwertz'"):
+        ask(monkeypatch, [SPHERE, "a cactus", "a qwertz"])
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -149,6 +157,11 @@ def test_a_prompt_of_more_tokens_than_the_clip_takes_is_refused(monkeypatch, tin
         ([("field.name", "cloud")], "cloud"),
         ([("prompts.extra", "a bonsai:0.5")], "pocket lacks 'bonsai'"),
         ([("clip.start", "0.5")], "no CLIP guides step 0"),
+        (
+            [("prompts.image", "/no/picture.png")],
+            "/no/picture.png: cannot be read as a picture (No such file",
+        ),
+        ([("clip.path", "/no/folder")], "no folder /no/folder"),
     ],
 )
 def test_what_only_training_knows_is_asked_of_it(monkeypatch, settings, words):

@@ -66,12 +66,13 @@ def main(arguments: Sequence[str]) -> None:
     jax.config.update("jax_platforms", "cpu")
     made = prompts[: flags.limit]
     jobs = jobs_of(plan, made, seeds=flags.seeds or plan.seeds, root=root, overrides=overrides)
-    fetch_models(jobs, plan.judges)
+    captions = captions_of(prompts, flags.scale, bool(flags.prompts))
+    fetch_models(jobs, plan.judges, captions)
 
     cores = count_cores()
     side_by_side = flags.jobs or (cores if flags.scale == "demo" else 1)
     errors = train_all(jobs, side_by_side=side_by_side, cores=cores)
-    table, complaint = judge(plan, jobs, captions_of(prompts, flags.scale, bool(flags.prompts)), folder)
+    table, complaint = judge(plan, jobs, captions, folder)
     if complaint:
         errors[folder] = complaint
     result = results(item, plan, jobs, table, errors, scale=flags.scale, side_by_side=side_by_side)

@@ -1,14 +1,17 @@
 """Fields side by side: the tables, their order on the sheet, and the prompts that the launcher chooses."""
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
 from helpers.small_runs import write_run
+from helpers.small_training import ROOT
 from PIL import Image
 
+from launch import pocket_report, processes, things
 from launch import primitives as launcher
-from launch.processes import Job, read_lines, refuse_unranked, train_all
+from launch.processes import Job, read_lines, refuse_unfit, refuse_unranked, train_all
 from voxjax.errors import UserError
 from voxjax.evaluation import gallery, primitives
 
@@ -122,7 +125,10 @@ def test_a_run_that_fails_stops_the_launcher(tmp_path, capfd):
     bad = Job(tmp_path / "x", "configs/none.py", "a red sphere", 0)
     with pytest.raises(SystemExit) as caught:
         train_all([bad], side_by_side=2)
-    assert "voxjax.train" in str(caught.value) and "no such file" in str(caught.value)
+    # The line of the run, and its status.
+    heard = capfd.readouterr().err
+    assert caught.value.code == 2 and heard.startswith("voxjax: ") and "no such file" in heard
+    assert heard.count("\n") == 1
 
 
 def test_a_prompt_that_cannot_be_ranked_stops_the_launcher_before_the_first_run(capsys):
@@ -130,3 +136,63 @@ def test_a_prompt_that_cannot_be_ranked_stops_the_launcher_before_the_first_run(
     with pytest.raises(SystemExit) as left:
         refuse_unranked(["a red sphere", "a bonsai"], ["a red sphere"])
     assert left.value.code == 2 and "'a bonsai'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", [launcher, things, pocket_report])
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ("--jobs=0", "argument --jobs: '0' is not a whole number of at least 1"),
+        ("--seeds=one", "argument --seeds: 'one' is not a whole number"),
+        ("--prompts=none.txt", "argument --prompts: none.txt: cannot be read"),
+        ("--prompts=empty.txt", "argument --prompts: empty.txt: nothing in it"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_started(module, mistake, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").write_text("\n \n")
+    monkeypatch.setattr(processes, "call", None)
+    monkeypatch.setattr("sys.argv", ["launcher", mistake])
+    with pytest.raises(SystemExit) as left:
+        module.main()
+    assert left.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_could_not_be_trained_is_one_line_before_the_first_run(tmp_path, capfd):
+    configs, runs = ["configs/demo.py:vox_exp", "configs/demo.py:vox_imp"], tmp_path / "runs"
+    refuse_unfit(configs, ["a red sphere", "a cactus"], runs=runs, more=["--force", "--config.steps=9"])
+    with pytest.raises(SystemExit) as left:
+        refuse_unfit(configs, ["a red sphere"], runs=runs, more=["--config.stepps=9"])
+    heard = capfd.readouterr()
+    assert left.value.code == 2 and heard.out == ""
+    assert heard.err == "voxjax: --config.stepps=9: no such key; did you mean --config.steps?\n"
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "first"),
+    [(launcher, "a purple sphere"), (things, "a table"), (pocket_report, "a yellow cone")],
+)
+def test_launchers_have_all_of_it_looked_at_first(module, first, tmp_path, monkeypatch):
+    """By a process that refuses."""
+    commands = []
+
+    def refuse(command, **_):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 2, "", "a warning\nvoxjax: no\n")
+
+    monkeypatch.setattr(processes.subprocess, "run", refuse)
+    monkeypatch.chdir(ROOT)
+    places = [f"--runs={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}"]
+    monkeypatch.setattr("sys.argv", ["launcher", *places, "--config.steps=9"])
+    with pytest.raises(SystemExit) as left:
+        module.main()
+    (command,) = commands
+    assert left.value.code == 2 and command[2:4] == ["voxjax.sweep", "--dry-run"]
+    assert f"--prompt={first}" in command and command[-1] == "--config.steps=9"
+    assert not any(tmp_path.iterdir())
+
+
+def test_lines_are_read_as_captions_are_compared(tmp_path):
+    (tmp_path / "prompts.txt").write_text(" a  red sphere\n\na red\u00a0sphere\na cat\n", encoding="utf-8")
+    assert read_lines(tmp_path / "prompts.txt") == ["a red sphere", "a cat"]

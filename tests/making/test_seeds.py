@@ -66,6 +66,25 @@ def test_another_best_takes_the_place_and_nothing_else(candidates):
     ).finished
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [["..", ".", "", "seeds", "seeds.json", "../mine.txt", "seeds/1", 3, None, "{outside}"], "abc", {"a": 1}],
+)
+def test_a_record_of_something_else_takes_nothing_away(kept, candidates):
+    """Nothing above the folder, nothing further down, and no candidate."""
+    outside = candidates.parent / "mine.txt"
+    for path in (outside, candidates / "a"):
+        path.write_text("mine")
+    kept = (
+        [str(outside) if name == "{outside}" else name for name in kept] if isinstance(kept, list) else kept
+    )
+    (candidates / "seeds.json").write_text(json.dumps({"kept": kept}))
+    seeds.keep_best(candidates, {0: 0.5}, "somebody")
+    assert outside.exists() and (candidates / "a").exists()
+    assert sorted(path.name for path in (candidates / "seeds").iterdir()) == ["0", "1", "2"]
+    assert json.loads((candidates / "seeds.json").read_text())["best"] == 0
+
+
 def test_files_are_copied_where_there_are_no_hard_links(candidates, monkeypatch):
     def refuse(source, target):
         raise OSError("no links here")

@@ -222,6 +222,35 @@ def test_prompts_that_would_share_a_folder_are_refused(started, tmp_path):
     assert started == []
 
 
+@pytest.mark.parametrize(
+    ("caption", "more", "words"),
+    [
+        # Its guide takes it, where "auto" chooses one; those who judge do not.
+        ("a cactus", (), "pocket, which guides or judges here: this CLIP does not know 'cactus'"),
+        (
+            "a red cube",
+            ("--config.clip.negatives=('a cactus',)", "--config.clip.model=pocket-eval"),
+            "'cactus'",
+        ),
+    ],
+)
+def test_a_text_that_a_clip_cannot_read_is_refused_before_the_first_run(
+    started, tmp_path, caption, more, words
+):
+    captions = tmp_path / "captions.txt"
+    captions.write_text(f"a red sphere\n{caption}\n")
+    arguments = [
+        "--item=thing",
+        "--scale=demo",
+        f"--prompts={captions}",
+        "--limit=1",
+        f"--root={tmp_path}/out",
+    ]
+    with pytest.raises(UserError, match=words):
+        reproduce.main([*arguments, *more])
+    assert started == [] and not (tmp_path / "out").exists()
+
+
 def test_the_list_names_every_item(capsys):
     reproduce.main(["--list"])
     printed = capsys.readouterr().out

@@ -57,6 +57,17 @@ def test_it_trains_and_tells(order, monkeypatch):
     assert steps_of(slow)[6][:2] == ["begin", "4"], "started again it goes on from what is saved"
 
 
+def test_what_an_earlier_process_wrote_is_neither_progress_nor_speed(order, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker, "_TELL_EVERY_S", 0.05)
+    told, slow = [], order(STAND_IN_STEP_S="0.3")
+    (tmp_path / slow.name).mkdir()
+    (tmp_path / slow.name / "metrics.jsonl").write_text('{"step": 90}\n')
+    assert work(slow, "here", told.append).how == "done"
+    steps = [fact.step for fact in told]
+    assert steps == sorted(steps) and 2 <= steps[-1] <= 4
+    assert 0 < told[-1].speed <= 4 and max(fact.speed for fact in told) <= 4
+
+
 def test_a_failure_is_told_in_its_own_last_lines(order):
     bad = order(13)
     ending = work(bad, "here", lambda fact: None)

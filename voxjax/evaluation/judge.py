@@ -22,9 +22,9 @@ def normalise_prompt(text: str) -> str:
       text: a caption.
 
     Returns:
-      Lower case, no blanks, dots and commas at either end, one dot added.
+      Lower case, white space made single, no blanks, dots and commas at either end, one dot added.
     """
-    return text.lower().strip(" \t\r\n.,") + "."
+    return " ".join(text.split()).lower().strip(" .,") + "."
 
 
 def read_prompts(path: str | Path) -> list[str]:
@@ -41,9 +41,9 @@ def read_prompts(path: str | Path) -> list[str]:
     """
     first_line: dict[str, int] = {}
     for number, line in enumerate(read_lines(path, "--prompts"), start=1):
-        if not line.strip(" \t.,"):
-            continue
         prompt = normalise_prompt(line)
+        if prompt == ".":
+            continue
         if prompt in first_line:
             # It could never be told from its twin: the ranks of both would count a tie against them.
             raise UserError(

@@ -52,7 +52,12 @@ def train(config: str, workdir: Path, settings: Sequence[tuple[str, str]], *, fo
 
 
 def remember(workdir: Path, quality: str, choice: Choice) -> None:
-    """Writes down what was chosen, so that a run goes on with it when memory or network have changed."""
+    """Writes down what was chosen, so that a run goes on with it when memory or network have changed.
+
+    Where one has begun, what it began with stands: this call may yet be refused.
+    """
+    if is_begun(workdir):
+        return
     record = {"quality": quality, **dataclasses.asdict(choice)}
     write_text(workdir / CHOICE, json.dumps(record, indent=2) + "\n")
 

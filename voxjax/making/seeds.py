@@ -129,24 +129,27 @@ def keep_best(workdir: Path, scores: Mapping[int, float], judge_name: str) -> in
     """
     best = max(scores, key=lambda seed: scores[seed])
     source = workdir / SEEDS / str(best)
-    before = _read_verdict(workdir)
+    before = _read_kept(workdir)
     record = {"best": best, "judge": judge_name, "scores": {str(s): scores[s] for s in sorted(scores)}}
     kept = sorted(path.name for path in source.iterdir() if path.name != LOCK)
     # First the record: files that are named in it may be taken away by the next best.
     write_text(workdir / VERDICT, json.dumps({**record, "kept": [*kept]}, indent=2) + "\n")
-    for name in {*before.get("kept", ()), *kept}:
+    for name in {*before, *kept}:
         _remove(workdir / name)
     for name in kept:
         _link(source / name, workdir / name)
     return best
 
 
-def _read_verdict(workdir: Path) -> dict:
+def _read_kept(workdir: Path) -> list[str]:
+    """Names of the earlier best's files; those alone that may be taken away, whatever the record says."""
     try:
-        found = json.loads((workdir / VERDICT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        kept = json.loads((workdir / VERDICT).read_text(encoding="utf-8"))["kept"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    names = [name for name in kept if isinstance(name, str)] if isinstance(kept, list) else []
+    barred = (SEEDS, VERDICT, "", ".", "..")
+    return [name for name in names if Path(name).name == name and name not in barred]
 
 
 def _remove(path: Path) -> None:

@@ -16,7 +16,8 @@ from voxjax.config.naming import slug
 from voxjax.errors import UserError
 from voxjax.evaluation.processes import start, stop_all
 from voxjax.guidance import names
-from voxjax.guidance.ensemble import guide_specs
+from voxjax.guidance.ensemble import guide_specs, prompt_plan
+from voxjax.guidance.texts import refuse_unfit
 from voxjax.pictures.outputs import EVALUATION
 from voxjax.reproduction.items import Plan, Settings, Variant
 from voxjax.run import kept_steps, refuse_other
@@ -88,15 +89,28 @@ def jobs_of(plan: Plan, prompts: Sequence[str], *, seeds: int, root: Path, overr
     return jobs
 
 
-def fetch_models(jobs: Sequence[Job], judges: Sequence[str]) -> None:
-    """Brings every CLIP that will guide or judge to this machine.
+def fetch_models(jobs: Sequence[Job], judges: Sequence[str], captions: Sequence[str]) -> None:
+    """Brings every CLIP that will guide or judge to this machine, and looks whether it takes its texts.
+
+    Args:
+      jobs: runs.
+      judges: names of CLIPs.
+      captions: that each judge will rank.
 
     Raises:
-      UserError: one cannot be had.
+      UserError: one cannot be had, or does not take a text.
     """
-    guides = {(spec.model, spec.path) for job in jobs for spec in guide_specs(job.config)}
-    for model, path in sorted(guides | {(judge, "") for judge in judges}):
+    texts = {(judge, ""): dict.fromkeys(captions) for judge in judges}
+    for job in jobs:
+        read = dict.fromkeys((*prompt_plan(job.config).texts, *job.config.clip.negatives))
+        for spec in guide_specs(job.config):
+            texts.setdefault((spec.model, spec.path), {}).update(read)
+    for (model, path), of_model in sorted(texts.items()):
         names.locate(model, path=path or None)
+        try:
+            refuse_unfit(model, path, of_model)
+        except UserError as error:
+            raise UserError(f"{path or model}, which guides or judges here: {error}") from error
 
 
 def train_all(jobs: Sequence[Job], *, side_by_side: int, cores: int) -> dict[Path, str]:

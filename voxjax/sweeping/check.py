@@ -1,4 +1,4 @@
-"""What only the code that trains can tell of a plan: its CLIPs, and whether they take the prompts.
+"""What only the code that trains can tell of a plan: its CLIPs, whether they take the prompts, its picture.
 
 A process of its own (`python -m voxjax.sweeping.check`), as it needs jax, which no process of a sweep does
 that stays. It reads one JSON object from stdin, `{"configs": [[spec, [[key, value], ...]], ...], "prompts":
@@ -15,6 +15,7 @@ from voxjax.command import run_command
 from voxjax.config.loading import load
 from voxjax.factory import make_plan, make_stage_field
 from voxjax.guidance.ensemble import guide_specs, prompt_plan
+from voxjax.guidance.pixels import read_picture
 from voxjax.guidance.texts import refuse_unfit
 
 
@@ -30,11 +31,13 @@ def main(arguments: Sequence[str]) -> None:
         config = load(spec, [*map(tuple, settings), ("prompt", wanted["prompts"][0])]).unlock()
         plan = make_plan(config)
         make_stage_field(config, plan, plan.stage_at(0))
-        for guide in guide_specs(config):
-            of_guide = texts.setdefault((guide.model, guide.path), {})
-            for prompt in wanted["prompts"]:
-                config.prompt = prompt
-                of_guide |= dict.fromkeys((*prompt_plan(config).texts, *config.clip.negatives))
+        if config.prompts.image:
+            read_picture(config.prompts.image, 1)
+        for prompt in wanted["prompts"]:
+            config.prompt = prompt
+            read = dict.fromkeys((*prompt_plan(config).texts, *config.clip.negatives))
+            for guide in guide_specs(config):  # by the words of the prompt, where `clip.model` is "auto"
+                texts.setdefault((guide.model, guide.path), {}).update(read)
     unseen = [
         path or model for (model, path), of_guide in texts.items() if not refuse_unfit(model, path, of_guide)
     ]

@@ -130,6 +130,7 @@ def _wait_until_free(workdir: Path) -> None:
 def _watch(order: Order, workdir: Path, log: IO[bytes], tell: Callable[[int, float], None]) -> int:
     """Runs the process to its end; returns its exit status."""
     command = [sys.executable, "-m", _LEASH, str(os.getpid()), order.module, *order.arguments]
+    told = last_step(workdir / METRICS)  # by an earlier process
     process = subprocess.Popen(
         command,
         env=_environment(order),
@@ -139,7 +140,6 @@ def _watch(order: Order, workdir: Path, log: IO[bytes], tell: Callable[[int, flo
         start_new_session=True,  # Ctrl-C is for the sweep, which ends its workers
     )
     first: tuple[int, float] | None = None
-    told = 0
     try:
         while True:
             try:
@@ -147,6 +147,7 @@ def _watch(order: Order, workdir: Path, log: IO[bytes], tell: Callable[[int, flo
             except subprocess.TimeoutExpired:
                 step, at = last_step(workdir / METRICS), time.monotonic()
             if step <= told:
+                told = step  # less where the run has cut its metrics back to what it goes on from
                 continue
             if first is None:
                 first = (step, at)  # what came before was loading and compiling
