@@ -1,5 +1,6 @@
 """The command `voxjax`: its list, its sub-commands, and what it refuses."""
 
+import errno
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ from helpers.small_training import ROOT, environment, run
 
 from voxjax import __main__ as command
 from voxjax import __version__
-from voxjax.command import COMMANDS, Parser
+from voxjax.command import COMMANDS, Parser, run_command
 from voxjax.errors import UserError
 
 
@@ -61,6 +62,23 @@ def test_a_tilde_behind_the_equals_sign_is_the_home_folder(monkeypatch):
     flags, rest = parser.parse_known_args(given)
     assert (flags.workdir, flags.prompt) == ("/home/somebody/my runs/x", "~5 apples")
     assert rest == ["--config.cache_dir=~"]
+
+
+def test_a_full_disk_is_one_line_and_other_trouble_is_not_hidden(capsys):
+    def fill(arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", "run/mesh.glb")
+
+    with pytest.raises(SystemExit) as left:
+        run_command(fill, [])
+    assert left.value.code == 2
+    words = "voxjax: run/mesh.glb: No space left on device; make room and start again\n"
+    assert capsys.readouterr().err == words
+
+    def fail(arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input"):
+        run_command(fail, [])
 
 
 def test_programs_from_the_cache_are_no_news(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ from typing import Any, NoReturn
 
 from voxjax.errors import UserError
 from voxjax.heap import keep_freed_memory
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # the disk, or the user's share of it
 
 COMMANDS = {
     "make": "make an object from a prompt, with whatever this machine has",
@@ -83,7 +86,9 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 
 def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and leave the process: 0 when all went well, 2 for the user's mistake, 130 for Ctrl-C.
+    """Run a command and leave the process: 0 when all went well, 130 for Ctrl-C.
+
+    2 for what the user can put right: a mistake, or a full disk.
 
     Args:
       main: takes the arguments after the program's name.
@@ -97,6 +102,12 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
         main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f"voxjax: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"voxjax: {where}{error.strerror}; make room and start again", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("voxjax: interrupted", file=sys.stderr)
