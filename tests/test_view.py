@@ -73,8 +73,9 @@ def test_it_serves_a_page_until_it_is_stopped(tmp_path, ending):
     """On this machine alone, with one line; an empty folder of runs is not made."""
     runs = tmp_path / "runs"
     arguments = [sys.executable, "-m", "voxjax.view", f"--runs={runs}", "--port=0"]
-    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A suite that runs in the background ignores Ctrl-C, or its terminal's end, and so would what it starts.
+    heeded = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     with subprocess.Popen(
         arguments, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -86,7 +87,8 @@ def test_it_serves_a_page_until_it_is_stopped(tmp_path, ending):
             os.kill(process.pid, ending)
             assert process.wait(60) == 0
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             process.kill()
         assert process.stdout.read() == "" and process.stderr.read().strip() == ""
     assert not runs.exists()

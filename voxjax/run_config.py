@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -38,9 +39,10 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
     Raises:
       UserError: it holds a run of another config, or something that is no run, or cannot hold one.
     """
-    refuse_unwritable(workdir, f"--workdir={workdir}")
-    if workdir.exists() and not workdir.is_dir():
+    # Not by Path, which raises where it may not look.
+    if os.path.exists(workdir) and not os.path.isdir(workdir):
         raise UserError(f"--workdir={workdir}: a file of this name exists; give another folder")
+    refuse_unwritable(workdir, f"--workdir={workdir}")
     # orbax takes its own path for a glob: what it saves there cannot be read.
     if "[" in str(workdir.absolute()):
         raise UserError(f"--workdir={workdir}: checkpoints cannot lie in a path with [; give another folder")

@@ -70,7 +70,8 @@ def _complete(config: ConfigDict) -> None:
     fields = config.get("dream_fields")
     if fields is not None and "origin" not in fields:
         fields.origin = "follow" if fields.get("track_origin", True) else "fixed"
-        fields.pop("track_origin", None)
+        if "track_origin" in fields:
+            del fields.track_origin
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:

@@ -10,7 +10,7 @@ _ON_GRID = {
 }
 # A network whose density is gone has no gradient left, and no prior that brings it back.
 _WITHOUT_GRID = {
-    "empty": "start anew with another prompt, or a field with a grid, which the sphere prior holds together",
+    "empty": "start anew with another seed or prompt, or a field with a grid, which the prior holds together",
     "full": "lower optimiser.rate_network or raise loss.transmittance",
 }
 
