@@ -14,8 +14,7 @@ from pathlib import Path
 from launch.processes import (
     Job,
     call,
-    file_of_lines,
-    read_lines,
+    lines_of,
     refuse_unfit,
     refuse_unranked,
     run_name,
@@ -53,15 +52,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", type=file_of_lines, default=Path("launch/pocket_prompts.txt"))
-    parser.add_argument("--captions", type=file_of_lines, default=Path("launch/pocket_captions.txt"))
+    parser.add_argument("--prompts", type=lines_of, default="launch/pocket_prompts.txt")
+    parser.add_argument("--captions", type=lines_of, default="launch/pocket_captions.txt")
     parser.add_argument("--seeds", type=whole_number, default=3)
     parser.add_argument("--objectives", nargs="+", default=["cosine", "contrastive"], choices=sorted(TITLES))
     parser.add_argument("--runs", type=Path, default=Path("runs/pocket-report"))
     parser.add_argument("--out", type=Path, default=Path("docs/pocket"))
     parser.add_argument("--jobs", type=whole_number, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
-    prompts, captions = read_lines(args.prompts), read_lines(args.captions)
+    prompts, captions = args.prompts, args.captions
     refuse_unranked(prompts, captions)
     refuse_unfit(["configs/demo.py"], prompts, runs=args.runs, more=overrides)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from launch.processes import (
     call,
-    file_of_lines,
     jobs_of,
+    lines_of,
     read_lines,
     refuse_unfit,
     refuse_unranked,
@@ -40,7 +40,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--prompts", type=file_of_lines, help=f"file, one a line; default: one per shape of {PROMPTS}"
+        "--prompts", type=lines_of, help=f"file, one a line; default: one per shape of {PROMPTS}"
     )
     parser.add_argument("--variants", nargs="+", default=["vox_exp", "vox_imp", "dream_fields"])
     parser.add_argument("--seeds", type=whole_number, default=1)
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/primitives"))
     parser.add_argument("--jobs", type=whole_number, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
-    prompts = read_lines(args.prompts) if args.prompts else one_per_shape(read_lines(PROMPTS))
+    prompts = args.prompts or one_per_shape(read_lines(PROMPTS))
     refuse_unranked(prompts, read_lines(CAPTIONS))
     configs = [f"configs/demo.py:{variant}" for variant in args.variants]
     refuse_unfit(configs, prompts, runs=args.runs, more=overrides)

@@ -130,15 +130,15 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
-def file_of_lines(text: str) -> Path:
-    """A converter for `add_argument(type=...)`: a text file that `read_lines` finds something in."""
+def lines_of(text: str) -> list[str]:
+    """A converter for `add_argument(type=...)`: the lines of a text file, see `read_lines`, at least one."""
     try:
         lines = read_lines(Path(text))
     except (OSError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{text}: cannot be read ({error}); give a text file") from error
     if not lines:
         raise argparse.ArgumentTypeError(f"{text}: nothing in it; write one a line")
-    return Path(text)
+    return lines
 
 
 def refuse_unfit(configs: Sequence[str], prompts: Sequence[str], *, runs: Path, more: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.processes import call, file_of_lines, jobs_of, read_lines, refuse_unfit, train_all, whole_number
+from launch.processes import call, jobs_of, lines_of, refuse_unfit, train_all, whole_number
 
 PROMPTS = Path("launch/things_prompts.txt")
 
@@ -23,7 +23,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--prompts", type=file_of_lines, default=PROMPTS, help=f"file, one a line; default: {PROMPTS}"
+        "--prompts", type=lines_of, default=str(PROMPTS), help=f"file, one a line; default: {PROMPTS}"
     )
     parser.add_argument("--variants", nargs="+", default=["vox_exp", "vox_imp", "dream_fields"])
     parser.add_argument("--seeds", type=whole_number, default=3)
@@ -32,13 +32,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/things"))
     parser.add_argument("--jobs", type=whole_number, default=os.cpu_count() or 1)
     args, overrides = parser.parse_known_args()
-    prompts, captions = read_lines(args.prompts), args.runs / "captions.txt"
+    prompts, captions = args.prompts, args.runs / "captions.txt"
     configs = [f"configs/demo.py:{variant}" for variant in args.variants]
     refuse_unfit(configs, prompts, runs=args.runs, more=overrides)
     # The judge has to read them too, which is found out as if it were to guide.
     judge = [f"--config.clip.model={args.judge}"]
     refuse_unfit(configs[:1], prompts, runs=args.runs, more=judge)
-    call("voxjax.picturebook.prompts", f"--prompts={args.prompts}", f"--out={captions}")
+    file = args.runs / "prompts.txt"  # a pipe can be read but once
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{prompt}\n" for prompt in prompts), encoding="utf-8")
+    call("voxjax.picturebook.prompts", f"--prompts={file}", f"--out={captions}")
     jobs = jobs_of(args.variants, prompts, seeds=args.seeds, runs=args.runs, more=overrides)
     train_all([job for each in jobs.values() for job in each], side_by_side=args.jobs)
     tables = {variant: args.out / f"{variant}.json" for variant in jobs}

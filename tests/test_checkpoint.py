@@ -1,6 +1,7 @@
 """Checkpoints: what comes back is what went in, and a damaged one costs one checkpoint, not the run."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import jax
@@ -151,6 +152,17 @@ def test_a_kill_before_the_list_is_whole_leaves_the_checkpoint_before(tmp_path, 
     again.save(make_state(4))
     assert again.steps() == [2, 3, 4][-keep:]
     again.close()
+
+
+def test_a_checkpoint_that_somebody_put_there_ends_no_training(saved):
+    folder, _ = saved
+    checkpoints = Checkpoints(folder, keep=2)
+    checkpoints.save(make_state(10))
+    shutil.copytree(folder / "10", folder / "3")
+    checkpoints.save(make_state(11))
+    checkpoints.save(make_state(12))
+    assert {11, 12} <= set(checkpoints.steps()) and 9 not in checkpoints.steps()
+    checkpoints.close()
 
 
 def test_what_cannot_be_read_now_is_not_damaged(saved, monkeypatch):

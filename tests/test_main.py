@@ -81,6 +81,12 @@ def test_a_full_disk_is_one_line_and_other_trouble_is_not_hidden(capsys):
         run_command(fail, [])
 
 
+def test_a_path_that_the_terminal_has_no_letters_for_is_printed(tmp_path):
+    code = "from voxjax.command import run_command; run_command(lambda _: print('runs/красный-шар'), [])"
+    done = run([sys.executable, "-c", code], PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0 and done.stdout.startswith("runs/\\u043a"), done
+
+
 def test_programs_from_the_cache_are_no_news(tmp_path):
     """The second process takes the first one's program, and neither says a word."""
     program = (

@@ -22,7 +22,7 @@ def arguments(root, *more):
 @pytest.fixture
 def unchecked(monkeypatch):
     """Plans are taken without asking the code that trains, which is another process and takes seconds."""
-    monkeypatch.setattr(sweep, "refuse_unfit", lambda plan: "a note")
+    monkeypatch.setattr(sweep, "refuse_unfit", lambda plan, **_: "a note")
 
 
 @pytest.fixture
@@ -123,8 +123,9 @@ def test_two_sweeps_do_not_share_a_folder(tmp_path, unchecked, pool):
     assert pool.started == 0
 
 
-def ask(monkeypatch, prompts, *settings, spec="demo"):
-    wanted = {"configs": [[spec, [list(pair) for pair in settings]]], "prompts": prompts}
+def ask(monkeypatch, prompts, *settings, spec="demo", elsewhere=False):
+    configs = [[spec, [list(pair) for pair in settings]]]
+    wanted = {"configs": configs, "prompts": prompts, "elsewhere": elsewhere}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(wanted)))
     check.main([])
 
@@ -140,6 +141,14 @@ def test_a_prompt_of_more_tokens_than_the_clip_takes_is_refused(monkeypatch, tin
     assert capsys.readouterr().out.startswith("owner/repository-that-is-not-here: not on this machine")
     with pytest.raises(UserError, match="the prompt has 76 words, and owner/.*-not-here takes 77"):
         ask(monkeypatch, [SPHERE, " ".join(["word"] * 76)], gone)
+
+
+def test_files_that_only_the_machines_of_a_cluster_have_stop_nothing(monkeypatch, capsys):
+    files = ("clip.path", "/no/folder"), ("prompts.image", "/no/picture.png")
+    ask(monkeypatch, [SPHERE], *files, elsewhere=True)
+    assert capsys.readouterr().out.startswith("/no/folder: not on this machine")
+    with pytest.raises(UserError, match=r"no/picture\.png"):
+        ask(monkeypatch, [SPHERE], *files)
 
 
 def test_prompts_of_different_small_clips_go_together(monkeypatch, capsys):

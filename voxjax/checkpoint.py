@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class Checkpoints:
         self._manager.save(step, args=items, force=True)
         run_files.write_list(self._folder / str(step))
         for older in self.steps()[: -self._keep]:
-            self._manager.delete(older)
+            with suppress(FileNotFoundError):  # put there by hand meanwhile: orbax knows nothing of it
+                self._manager.delete(older)
 
     def damage(self, step: int) -> str:
         """Returns what is wrong with the files of a checkpoint, in words; empty if it is sound.

@@ -98,6 +98,9 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] 
       SystemExit: always.
     """
     keep_freed_memory()
+    if hasattr(sys.stdout, "reconfigure"):
+        # Paths have the words of prompts in any script: one that the terminal lacks must end nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:

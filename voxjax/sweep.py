@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     if flags.per_gpu and flags.cpus:
         raise UserError("--per-gpu and --cpus: a run has a share of a GPU or cores of a CPU; leave one away")
     finished = find_finished(plan, root)
-    unseen = refuse_unfit(plan)
+    unseen = refuse_unfit(plan, elsewhere=bool(flags.address))
     if unseen:
         print(f"voxjax: {unseen}", file=sys.stderr)
     if flags.dry_run:

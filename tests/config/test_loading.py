@@ -138,10 +138,11 @@ def test_whole_numbers_in_a_file_are_numbers(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "from configs import base\n\ndef get_config():\n    c = base.get_config()\n"
-        "    c.cameras.elevation_deg = (10, 60)\n    c.loss.kl = 1\n    return c\n"
+        "    c.cameras.elevation_deg = (10, 60)\n    c.loss.kl = 1\n"
+        "    c.loss = type(c)({**c.loss.to_dict(), 'tv': 2})\n    return c\n"
     )
     c = load(str(file), PROMPT)
-    assert [type(v) for v in (*c.cameras.elevation_deg, c.loss.kl)] == [float] * 3
+    assert [type(v) for v in (*c.cameras.elevation_deg, c.loss.kl, c.loss.tv, c.steps)] == [float] * 4 + [int]
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,13 @@ def test_a_prompt_without_a_word_is_refused_as_it_was_written(folder, prompt):
     assert repr(prompt) in str(caught.value) and "no word of letters or digits" in str(caught.value)
 
 
-@pytest.mark.parametrize("symbol", ["\N{RED APPLE}", "\N{HEAVY BLACK HEART}", "+", "\N{DEGREE SIGN}"])
+@pytest.mark.parametrize("symbol", ["\N{RED APPLE}", "\N{HEAVY BLACK HEART}", "\N{DEGREE SIGN}"])
 def test_a_symbol_beside_words_is_refused_by_name(folder, symbol):
-    with pytest.raises(UserError, match=f"does not know {symbol!r}; ".replace("+", r"\+")):
+    with pytest.raises(UserError, match=f"does not know {symbol!r}; "):
         tokens.known_words([f"a red{symbol} cube {symbol}"], folder)
     assert tokens.known_words([symbol], folder.parent) == [symbol], "a real CLIP has tokens for it"
 
 
 def test_punctuation_is_dropped(folder):
-    prompt = 'A "red"\N{EM DASH}cube, (a_cube)\N{HORIZONTAL ELLIPSIS} a/cube & a*cube!'
-    assert tokens.known_words([prompt], folder) == ["a red cube a cube a cube a cube"]
+    prompt = 'A `red´ + ~cube~ | a "red"\N{EM DASH}cube, (a_cube)\N{HORIZONTAL ELLIPSIS} a/cube & a*cube!'
+    assert tokens.known_words([prompt], folder) == ["a red cube a red cube a cube a cube a cube"]

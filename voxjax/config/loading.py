@@ -48,7 +48,7 @@ def load(spec: str, overrides: Sequence[tuple[str, str]] = ()) -> ConfigDict:
 def _refuse_unlike_base(config: ConfigDict, spec: str) -> None:
     """Holds the keys and types of a config against those of `configs/base.py`, which has them all.
 
-    Whole numbers in a tuple of numbers become such numbers; ConfigDict does so outside tuples.
+    Whole numbers become numbers where numbers stand in base, and in tuples.
 
     Raises:
       UserError: a key that nothing reads, one that is missing, or a value of another type.
@@ -62,13 +62,20 @@ def _refuse_unlike_base(config: ConfigDict, spec: str) -> None:
         if key not in own:
             raise UserError(f"--config={spec}: it lacks {key}; let it begin with configs.base.get_config()")
         value = own[key]
-        if isinstance(value, tuple) and any(type(item) is int for item in value):
-            value = tuple(float(item) if type(item) is int else item for item in value)
+        if isinstance(value, tuple):
+            value = tuple(_widened(item) for item in value)
+        elif isinstance(default, float):
+            value = _widened(value)
+        with config.ignore_type():
             _set_leaf(config, key, value)
         if not isinstance(value, type(default)) or isinstance(value, bool) != isinstance(default, bool):
             raise UserError(
                 f"--config={spec}: {key} is {value!r}; it must be of the type of its default, {default!r}"
             )
+
+
+def _widened(value: Any) -> Any:
+    return float(value) if type(value) is int else value
 
 
 def take_overrides(

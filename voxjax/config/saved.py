@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 _BEFORE: dict[str, Any] = {
     "schedule_steps": 0,
     "parallel": "views",
+    "cameras.ray_parts": 0,
     "field.mask_near_cameras": False,
     "dream_fields.section": "mipnerf",
     "dream_fields.widen": 0.0,

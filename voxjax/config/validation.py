@@ -203,6 +203,14 @@ def _check_pairs(config: ConfigDict) -> None:
             f"--config.prompts.weight={config.prompts.weight}: must be 1 for the contrastive objective; "
             "change --config.clip.weight or clip.scale instead, or set --config.clip.objective=cosine"
         )
+    second = config.clip2
+    if second.path and not second.model:
+        raise UserError(
+            f"--config.clip2.path={second.path}: without clip2.model there is no second CLIP; set "
+            "--config.clip2.model to a name for it"
+        )
+    if second.model and second.start > second.end:
+        raise UserError(f"--config.clip2.start={second.start}: must be at most clip2.end, {second.end}")
     images = config.cameras.views_per_step * config.augment.n_diff * config.augment.n_back
     batch = config.clip.micro_batch
     if batch and images % batch:

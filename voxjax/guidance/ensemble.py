@@ -42,15 +42,14 @@ def guide_specs(config: ConfigDict) -> tuple[GuideSpec, ...]:
     """Lists the models of a config.
 
     Raises:
-      UserError: a `clip2` without a name or a window, an entry of `clip.more` that cannot be read, a step
-        that no model guides, or words that none of the models knows which `clip.model = "auto"` chooses
-        from.
+      UserError: an entry of `clip.more` that cannot be read, a step that no model guides, or words that
+        none of the models knows which `clip.model = "auto"` chooses from.
     """
     model = config.clip.model
     if model == shipped.AUTO and not config.clip.path:
         model = shipped.choose([*prompt_plan(config).texts, *config.clip.negatives])
     wanted = [("clip", model, config.clip.path, config.clip)]
-    if _has_second(config):
+    if config.clip2.model:
         wanted.append(("clip2", config.clip2.model, config.clip2.path, config.clip2))
     entries = [(term, model, path, c.weight, c.start, c.end) for term, model, path, c in wanted]
     for i, text in enumerate(config.clip.more):
@@ -73,21 +72,6 @@ def guide_specs(config: ConfigDict) -> tuple[GuideSpec, ...]:
             f"step {bare} of {config.steps}; let the windows of the models cover the whole run"
         )
     return specs
-
-
-def _has_second(config: ConfigDict) -> bool:
-    c = config.clip2
-    if c.path and not c.model:
-        raise UserError(
-            f"--config.clip2.path={c.path}: without clip2.model there is no second CLIP; set "
-            "--config.clip2.model to a name for it"
-        )
-    if c.model and c.start >= c.end:
-        raise UserError(
-            f"--config.clip2.start={c.start} --config.clip2.end={c.end}: the second CLIP guides no "
-            "step; let it start before its end"
-        )
-    return bool(c.model)
 
 
 def _read_entry(text: str) -> tuple[str, str, float, float, float]:

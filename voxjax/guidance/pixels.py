@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,12 @@ def read_picture(path: str | Path, size: int) -> np.ndarray:
     Raises:
       UserError: no such file, or no picture.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(os.path.expanduser(path)) as file:
-            picture = ImageOps.exif_transpose(file)
+            turn = _turn_of(file)
+            picture = file.copy() if turn is None else file.transpose(turn)
         if picture.mode.startswith("I"):
             # Pillow would cut 16 bits off at 255, not scale them.
             picture = Image.fromarray(np.uint8(np.asarray(picture).clip(0, 65535) / 257.0 + 0.5))
@@ -44,3 +46,16 @@ def read_picture(path: str | Path, size: int) -> np.ndarray:
     left, top = (width - size) // 2, (height - size) // 2
     picture = picture.crop((left, top, left + size, top + size))
     return np.asarray(picture, np.float32) / 255.0
+
+
+def _turn_of(file: Any) -> Any:
+    """Which of Pillow's `Transpose` sets an opened picture upright, by the camera's note; None for none."""
+    from PIL import ExifTags, Image
+
+    turn = Image.Transpose
+    flips = (turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM)
+    turns = (*flips, turn.TRANSPOSE, turn.ROTATE_270, turn.TRANSVERSE, turn.ROTATE_90)
+    try:
+        return dict(enumerate(turns, start=2)).get(file.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # notes of any kind, which are no reason to refuse a picture
+        return None

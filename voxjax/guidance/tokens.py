@@ -57,7 +57,7 @@ def known_words(prompts: Sequence[str], folder: Path) -> list[str]:
 
     A small model maps words that it never saw to nothing in particular; better to say so than to guide
     towards noise. Such a model knows words, of letters and digits, and nothing else: case and punctuation
-    are taken out of the prompts, and a symbol, which may be all that is asked for, is an unknown word.
+    are taken out of the prompts, and an emoji, which may be all that is asked for, is an unknown word.
 
     Returns:
       The prompts to tokenise; untouched where there is no `vocabulary.json`.
@@ -114,9 +114,9 @@ def words_outside(prompts: Sequence[str], known: Set[str]) -> list[str]:
 
 
 def _words(prompt: str) -> list[str]:
-    """Runs of letters and digits, and each symbol (an emoji, a heart, a plus) by itself; no punctuation."""
+    """Runs of letters and digits, and each picture (an emoji, a heart) by itself; no signs of other kinds."""
     found = re.findall(r"[^\W_]+|[^\w\s]", prompt.lower())
-    return [word for word in found if word.isalnum() or unicodedata.category(word).startswith("S")]
+    return [word for word in found if word.isalnum() or unicodedata.category(word) == "So"]
 
 
 def tokenise(

@@ -13,8 +13,12 @@ from voxjax.sweeping.plan import Plan
 _CHECK = "voxjax.sweeping.check"
 
 
-def refuse_unfit(plan: Plan) -> str:
+def refuse_unfit(plan: Plan, *, elsewhere: bool = False) -> str:
     """Looks whether every config of the plan can be trained towards every prompt.
+
+    Args:
+      plan: what is to be trained.
+      elsewhere: on machines that may have files which are not here.
 
     Returns:
       What could not be looked at, in a line; empty if all was.
@@ -24,6 +28,7 @@ def refuse_unfit(plan: Plan) -> str:
     """
     wanted = {
         "configs": [[spec, list(settings)] for spec, settings in plan.configs],
+        "elsewhere": elsewhere,
         "prompts": list(dict.fromkeys(run.prompt for run in plan.runs)),
     }
     done = subprocess.run(
