@@ -161,6 +161,16 @@ def test_the_contrastive_objective_takes_the_prompt_alone(key, value, words):
         config(*contrastive, (key, value))
 
 
+def test_a_leaf_that_refers_to_another_follows_it(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from configs import base\n\ndef get_config():\n    c = base.get_config()\n"
+        "    c.log.every = 2 * c.get_ref('steps')\n    return c\n"
+    )
+    c = load(str(file), [*PROMPT, ("steps", "77")])
+    assert (c.steps, c.log.every) == (77, 154)
+
+
 def test_mean_gradients_need_a_grid_of_parameters():
     assert config(("log.field_gradients", "True")).log.field_gradients
     with pytest.raises(UserError, match=r"log.field_gradients=True: the parameters of vox_imp"):

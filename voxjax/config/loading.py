@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def _refuse_unlike_base(config: ConfigDict, spec: str) -> None:
     Raises:
       UserError: a key that nothing reads, one that is missing, or a value of another type.
     """
-    known = dict(flatten(run_file(shipped_folder() / "base.py", None)))
+    known = _defaults()
     own = dict(flatten(config))
     for key in own:
         if key not in known:
@@ -61,21 +62,26 @@ def _refuse_unlike_base(config: ConfigDict, spec: str) -> None:
     for key, default in known.items():
         if key not in own:
             raise UserError(f"--config={spec}: it lacks {key}; let it begin with configs.base.get_config()")
-        value = own[key]
-        if isinstance(value, tuple):
-            value = tuple(_widened(item) for item in value)
-        elif isinstance(default, float):
-            value = _widened(value)
-        with config.ignore_type():
-            _set_leaf(config, key, value)
+        value = _widened(own[key], default)
+        if value is not own[key]:  # a leaf that refers to another is left to do so
+            with config.ignore_type():
+                _set_leaf(config, key, value)
         if not isinstance(value, type(default)) or isinstance(value, bool) != isinstance(default, bool):
             raise UserError(
                 f"--config={spec}: {key} is {value!r}; it must be of the type of its default, {default!r}"
             )
 
 
-def _widened(value: Any) -> Any:
-    return float(value) if type(value) is int else value
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """Every key of `configs/base.py` with its value."""
+    return dict(flatten(run_file(shipped_folder() / "base.py", None)))
+
+
+def _widened(value: Any, default: Any) -> Any:
+    if isinstance(value, tuple) and int in map(type, value):
+        return tuple(float(item) if type(item) is int else item for item in value)
+    return float(value) if type(value) is int and isinstance(default, float) else value
 
 
 def take_overrides(
