@@ -6,6 +6,7 @@ A spec is `NAME`, a config that ships with voxjax, or the path of a Python file;
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from pathlib import Path
@@ -61,6 +62,11 @@ def slug(prompt: str) -> str:
     words = "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain).split()
     name = "-".join(words)[:60]
     return name.encode()[:180].decode(errors="ignore").strip("-") or "unnamed"
+
+
+def digits(text: str) -> str:
+    """Returns six digits of a text's SHA-256, which tell folders of one slug apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def default_workdir(spec: str, prompt: str) -> Path:

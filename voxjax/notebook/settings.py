@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxjax.config.loading import load, take_overrides
-from voxjax.config.naming import slug, spec_name, split_spec
+from voxjax.config.naming import digits, slug, spec_name, split_spec
 from voxjax.errors import UserError
 from voxjax.notebook.machine import Machine
 from voxjax.notebook.words import in_one_line
@@ -92,8 +91,7 @@ def make_settings(
             given.append(("output.preview_every", str(max(mine.steps // _PREVIEWS, _LEAST_STEPS))))
         rival = _rival(spec, mine.field.name)
         load(rival, [*named, *given])
-    digest = hashlib.sha256(repr((prompt, spec, given)).encode()).hexdigest()[:6]
-    folder = Path(root) / f"{slug(prompt)}-{digest}"
+    folder = Path(root) / f"{slug(prompt)}-{digits(repr((prompt, spec, given)))}"
     return Settings(prompt, spec, rival, tuple(given), folder)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from voxjax.config.naming import slug
+from voxjax.config.naming import digits, slug
 
 _LONGEST = 180  # bytes: a file name may have 255, and temporary ones get an ending
 
@@ -29,13 +28,13 @@ def run_name(config: str, prompt: str, settings: Sequence[tuple[str, Any]], seed
     name = "_".join(parts)
     if len(name.encode()) > _LONGEST:
         short = name.encode()[:_LONGEST].decode(errors="ignore")
-        name = f"{short.rstrip('-_.')}-{_digits(name)}"
+        name = f"{short.rstrip('-_.')}-{digits(name)}"
     return f"{name}_seed{seed}"
 
 
 def _prompt_name(prompt: str) -> str:
     name = slug(prompt)
-    return name if name.replace("-", " ") == prompt else f"{name}-{_digits(prompt)}"
+    return name if name.replace("-", " ") == prompt else f"{name}-{digits(prompt)}"
 
 
 def _value_name(value: Any) -> str:
@@ -43,8 +42,4 @@ def _value_name(value: Any) -> str:
         return ",".join(map(repr, value))
     text = value if isinstance(value, str) else repr(value)
     name = re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-.")[:60]
-    return name if name == text else f"{name}-{_digits(text)}".strip("-")
-
-
-def _digits(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return name if name == text else f"{name}-{digits(text)}".strip("-")

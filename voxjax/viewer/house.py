@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
@@ -13,7 +12,7 @@ from typing import Any
 import jax
 
 from voxjax.config.loading import load
-from voxjax.config.naming import shipped_names, slug, spec_name
+from voxjax.config.naming import digits, shipped_names, slug, spec_name
 from voxjax.config.programs import expand
 from voxjax.errors import UserError
 from voxjax.run import CHECKPOINTS, CONFIG, read_config
@@ -127,8 +126,7 @@ class House:
         # A process writes its config only once it has accepted everything.
         if prompt == (config.prompt if config is not None else self._begun.get(workdir, prompt)):
             return workdir
-        digits = hashlib.sha256(prompt.encode()).hexdigest()[:6]
-        return workdir.with_name(f"{slug(prompt)}-{digits}{ending}")
+        return workdir.with_name(f"{slug(prompt)}-{digits(prompt)}{ending}")
 
     def close(self) -> list[Path]:
         """Stops everything that was started here; returns the folders of trainings that still ran."""

@@ -6,7 +6,6 @@ that still run when the viewer ends are stopped with it.
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from voxjax.config.naming import digits
 from voxjax.errors import UserError
 
 TRAIN = "voxjax.train"
@@ -135,8 +135,7 @@ class Trainings:
             if self._files is None:
                 self._files = tempfile.TemporaryDirectory(prefix="voxjax-view-")
         # A name for each folder: the process before may not have read its file yet.
-        digest = hashlib.sha256(str(workdir.absolute()).encode()).hexdigest()[:16]
-        file = Path(self._files.name) / f"going_on_{digest}.py"
+        file = Path(self._files.name) / f"going_on_{digits(str(workdir.absolute()))}.py"
         file.write_text(
             "from voxjax.run import read_config\n\n\n"
             f"def get_config():\n    return read_config({str(workdir.absolute())!r})\n",
